@@ -1,0 +1,30 @@
+"""Fixtures for every test in the repository, the plugins' included."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent
+SHARED = Path(os.environ.get("FLUXPLUG_SHARED", ROOT.parent / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with recorded vectors and logs; tests that need it skip where it is missing."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no recorded data at {SHARED} (set FLUXPLUG_SHARED)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def vectors(shared: Path):
+    """Load one recorded vector file by its stem."""
+
+    def load(stem: str):
+        return json.loads((shared / "reference" / "vectors" / f"{stem}.json").read_text(encoding="utf-8"))
+
+    return load

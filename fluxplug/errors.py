@@ -1,0 +1,78 @@
+"""Every exception that fluxplug raises on purpose.
+
+    FluxplugError
+    ├── ParseError (ValueError)            a text that does not follow its grammar; knows the position
+    ├── DocumentError (ValueError)         a jobspec, R or constraint that breaks its format; knows the path
+    ├── ConfigError                        sched.toml or a command-line value; knows file, line and key
+    ├── PluginError                        a plugin that cannot be found, loaded or trusted; names it
+    ├── TraceError (ValueError)            a workload log that cannot be read; knows file and line
+    └── ResourceError (OSError)            a pool said no
+        ├── InsufficientResources          not now: retry when something has changed
+        └── InfeasibleRequest              never, on this machine: the text says why
+
+Anything else that escapes is a bug. Commands print these as one line and exit with 2; only a bug shows a traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+
+
+class FluxplugError(Exception):
+    """Base of all errors that fluxplug raises on purpose."""
+
+
+class ParseError(FluxplugError, ValueError):
+    """A text that does not follow its grammar.
+
+    `text` is the whole input, `position` the 0-based offset at which it stopped making sense, `reason` says what was
+    expected there.
+    """
+
+    def __init__(self, reason: str, text: str, position: int = 0) -> None:
+        shown = text if len(text) <= 80 else text[:77] + "..."
+        super().__init__(f"{reason} at position {position} in {shown!r}")
+        self.reason = reason
+        self.text = text
+        self.position = position
+
+
+class DocumentError(FluxplugError, ValueError):
+    """A document (jobspec, R, constraint) that breaks its format; `path` is like `resources[0].with[1].count`."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}" if path else reason)
+        self.path = path
+        self.reason = reason
+
+
+class ConfigError(FluxplugError):
+    """A configuration that cannot be used. Its text is `FILE:LINE: KEY: what is wrong and what is accepted`."""
+
+
+class PluginError(FluxplugError):
+    """A plugin that cannot be found, loaded or trusted; the text names it and its distribution."""
+
+
+class TraceError(FluxplugError, ValueError):
+    """A workload log that cannot be read; the text begins with `FILE:LINE:`."""
+
+
+class ResourceError(FluxplugError, OSError):
+    """A pool said no."""
+
+
+class InsufficientResources(ResourceError):  # noqa: N818 - the name is Flux's
+    """Not now: the same request may succeed after something has changed."""
+
+    def __init__(self, reason: str = "insufficient resources") -> None:
+        super().__init__(errno.ENOSPC, reason)
+        self.reason = reason
+
+
+class InfeasibleRequest(ResourceError):  # noqa: N818 - the name is Flux's
+    """Never on this machine, whatever ends or comes up; the text says why."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.EOVERFLOW, reason)
+        self.reason = reason

@@ -1,0 +1,1 @@
+"""EASY, hybrid and conservative backfill, as a fluxplug plugin."""

@@ -1,0 +1,1 @@
+"""The pure-Python Rv1 resource pool, as a fluxplug plugin."""

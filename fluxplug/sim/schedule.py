@@ -64,7 +64,7 @@ class Schedule:
     def started(self) -> Iterator[int]:
         """Row numbers of the jobs that started and ended, in log order."""
         start, end = self.start, self.end
-        return (i for i in range(len(self.job)) if start[i] == start[i] and end[i] == end[i])  # noqa: PLR0124
+        return (i for i in range(len(self.job)) if start[i] == start[i] and end[i] == end[i])
 
     def write_csv(self, stream: TextIO, columns: Sequence[str] = ()) -> None:
         """Write `job,submit,start,end,width`, then `columns` (from `limit`, `outcome`, `queue`, `ranks`), a row a job."""

@@ -3,6 +3,7 @@
     FluxplugError
     ├── ParseError (ValueError)            a text that does not follow its grammar; knows the position
     ├── DocumentError (ValueError)         a jobspec, R or constraint that breaks its format; knows the path
+    │   └── DocumentTypeError (TypeError)  the same, where a value has the wrong type
     ├── ConfigError                        sched.toml or a command-line value; knows file, line and key
     ├── PluginError                        a plugin that cannot be found, loaded or trusted; names it
     ├── TraceError (ValueError)            a workload log that cannot be read; knows file and line
@@ -44,6 +45,10 @@ class DocumentError(FluxplugError, ValueError):
         super().__init__(f"{path}: {reason}" if path else reason)
         self.path = path
         self.reason = reason
+
+
+class DocumentTypeError(DocumentError, TypeError):
+    """A value of the wrong type in a document: `except DocumentError` has it too, and so has Flux's `except TypeError`."""
 
 
 class ConfigError(FluxplugError):

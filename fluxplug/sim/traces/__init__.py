@@ -1,0 +1,1 @@
+"""The trace readers that come with fluxplug: SWF logs and JSON lines of jobspecs."""

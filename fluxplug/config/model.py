@@ -1,0 +1,151 @@
+"""What a configuration says, as frozen values: tables read from sched.toml (`load`), or built by a program.
+
+Values only: files, lines and plugins' names are `load`'s business. Fields made with `option` are keys of the file; each class says which
+table. Policy limits and the queue tables follow RFC 33.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import field, frozen
+
+from fluxplug.config.options import option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from fluxplug.config.machine import ResourceConfig
+    from fluxplug.plugins import Plugins
+
+
+@frozen
+class QueueParams:
+    """`queue-params`: how much of a queue a pass looks at."""
+
+    queue_depth: int | None = option(None, help="pending jobs that a pass considers; unset: all", min=1)
+    max_queue_depth: int | None = option(None, help="a cap on queue-depth; unset: none", min=1)
+
+    @property
+    def depth(self) -> int | None:
+        """The number of pending jobs that a pass considers: the smaller of the two; None for all."""
+        return min((depth for depth in (self.queue_depth, self.max_queue_depth) if depth is not None), default=None)
+
+
+@frozen
+class JobSize:
+    """`policy.limits.job-size.max` and `.min`: bounds on what a jobspec asks for. None: no bound (-1 in the file)."""
+
+    nnodes: int | None = option(None, help="nodes; -1: no limit", min=-1)
+    ncores: int | None = option(None, help="cores; -1: no limit", min=-1)
+    ngpus: int | None = option(None, help="GPUs; -1: no limit", min=-1)
+
+
+@frozen
+class Limits:
+    """`policy.limits`: what a job may ask for at most and at least."""
+
+    duration: float = math.inf  # seconds
+    largest: JobSize = JobSize()
+    smallest: JobSize = JobSize()
+
+
+@frozen
+class JobPolicy:
+    """`[policy]`, or what holds in one queue: its own keys over the global ones (RFC 33).
+
+    `default_queue` is for jobs that name none; `default_duration` (seconds; None: unlimited) for jobs without a duration.
+    """
+
+    default_queue: str | None = None
+    default_duration: float | None = None
+    limits: Limits = Limits()
+
+
+@frozen
+class SchedConfig:
+    """`[sched]`: the pool, and the policy of queues that choose none. `policy_params` is an instance of the policy's Config.
+
+    `policy_params` None: the policy's defaults.
+    """
+
+    pool: str = "rv1"
+    queue_policy: str = "easy"
+    queue_params: QueueParams = QueueParams()
+    policy_params: Any = None
+
+
+@frozen
+class QueueConfig:
+    """One queue: `[queues.NAME]` with everything that it inherits filled in. The anonymous queue has the empty name.
+
+    `requires` (property names) and `hosts` (a hostlist, or "all") bind it to nodes; at most one is given.
+    """
+
+    name: str = ""
+    queue_policy: str = "easy"
+    queue_params: QueueParams = QueueParams()
+    policy_params: Any = None
+    requires: tuple[str, ...] = ()
+    hosts: str | None = None
+    policy: JobPolicy = JobPolicy()
+
+    @property
+    def properties(self) -> tuple[str, ...]:
+        """The properties that a node must have to serve this queue: to be added to each job's constraint."""
+        return self.requires if self.hosts is None else (f"+{self.name}",)
+
+
+@frozen
+class Config:
+    """A whole configuration.
+
+    `queues` are those of the file, in its order, which is their order of service: empty where it has none, and then there is one anonymous
+    queue (see `all_queues`). `pools` has an instance of Config for each pool that has one and is selected or has a table in the file.
+    `resource` is None where the machine is to come from elsewhere. `plugins` are those that the configuration chose.
+    """
+
+    sched: SchedConfig = SchedConfig()
+    queues: tuple[QueueConfig, ...] = ()
+    resource: ResourceConfig | None = None
+    policy: JobPolicy = JobPolicy()
+    pools: Mapping[str, Any] = field(factory=dict)
+    source: Path | None = None
+    plugins: Plugins | None = field(default=None, eq=False, repr=False)
+
+    @property
+    def all_queues(self) -> tuple[QueueConfig, ...]:
+        """The queues to run: those configured, or else the anonymous one."""
+        if self.queues:
+            return self.queues
+        sched = self.sched
+        return (QueueConfig("", sched.queue_policy, sched.queue_params, sched.policy_params, policy=self.policy),)
+
+    @property
+    def pool_params(self) -> Any:
+        """The Config instance of the selected pool; None: its defaults."""
+        return self.pools.get(self.sched.pool)
+
+    def with_policy(self, name: str) -> Config:
+        """The same configuration with every queue under another policy, for comparisons.
+
+        Where the policy of [sched] or of a queue has that name already its parameters are kept, else they are the policy's defaults.
+        Does not ask whether there is such a policy: looking it up in `plugins.policies` does.
+        """
+
+        def changed(one: Any) -> Any:
+            return one if one.queue_policy == name else attrs.evolve(one, queue_policy=name, policy_params=None)
+
+        return attrs.evolve(self, sched=changed(self.sched), queues=tuple(map(changed, self.queues)))
+
+    def machine(self) -> dict[str, Any] | None:
+        """The R document (RFC 20) of `resource`, with the property `+NAME` on the nodes of each queue that names hosts.
+
+        None without `resource`. Raises ConfigError for an R file that cannot be used, or a queue's host that the machine lacks.
+        """
+        if self.resource is None:
+            return None
+        return self.resource.document({queue.name: queue.hosts for queue in self.queues if queue.hosts is not None})

@@ -1,0 +1,131 @@
+"""What can happen, and what the engine then wants done: plain values, so that a log of them replays.
+
+`time` is the instant in seconds. A driver hands over all events of an instant (ends first, then everything else in the order in which
+it happened) and closes the instant with `Pass`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Submit(NamedTuple):
+    """A job arrives. `request` is what the pool parsed from the jobspec; its duration is the time limit (0: none)."""
+
+    time: float
+    jobid: int
+    request: Any
+    queue: str = ""
+    urgency: int = 16
+    userid: int = 0
+    dependencies: tuple[str, ...] = ()
+    jobspec: dict[str, Any] | None = None
+
+
+class Ended(NamedTuple):
+    """A running job has left its resources; `status` is the wait status of its tasks."""
+
+    time: float
+    jobid: int
+    status: int = 0
+
+
+class Cancel(NamedTuple):
+    """Somebody raises a fatal exception on a job."""
+
+    time: float
+    jobid: int
+    type: str = "cancel"
+    note: str = ""
+
+
+class SetUrgency(NamedTuple):
+    """The urgency (0 holds, 31 expedites) of a job changes."""
+
+    time: float
+    jobid: int
+    urgency: int
+    userid: int = 0
+
+
+class SetPriority(NamedTuple):
+    """A priority plugin or an administrator sets the priority itself."""
+
+    time: float
+    jobid: int
+    priority: int
+
+
+class DependencyMet(NamedTuple):
+    """A dependency of a job is satisfied."""
+
+    time: float
+    jobid: int
+    description: str
+
+
+class SetLimit(NamedTuple):
+    """The time limit of a job changes; 0 removes it."""
+
+    time: float
+    jobid: int
+    limit: float
+
+
+class NodesDown(NamedTuple):
+    """Ranks (idset text) fail (`kill`: the jobs on them are lost) or are drained (the jobs on them go on)."""
+
+    time: float
+    ranks: str
+    kill: bool = True
+
+
+class NodesUp(NamedTuple):
+    """Ranks (idset text) are back."""
+
+    time: float
+    ranks: str
+
+
+class Pass(NamedTuple):
+    """The instant is complete: schedule."""
+
+    time: float
+
+
+Event = Submit | Ended | Cancel | SetUrgency | SetPriority | DependencyMet | SetLimit | NodesDown | NodesUp | Pass
+
+
+class Start(NamedTuple):
+    """Start the job on `R`; tell the engine `Ended` when it is over. `end` is the planned end (infinite without a limit)."""
+
+    jobid: int
+    R: Any
+    end: float
+
+
+class Stop(NamedTuple):
+    """End a running job; tell the engine `Ended` when it is gone."""
+
+    jobid: int
+    reason: str
+
+
+class LogEntry(NamedTuple):
+    """One entry of a job's event log (RFC 18, RFC 21)."""
+
+    time: float
+    jobid: int
+    name: str
+    context: dict[str, Any] | None = None
+
+
+class Actions:
+    """What to do after an event: `log` must be durable before `start` and `stop` are carried out, in order."""
+
+    __slots__ = ("log", "start", "stop")
+
+    def __init__(self) -> None:
+        self.log: list[LogEntry] = []
+        self.start: list[Start] = []
+        self.stop: list[Stop] = []

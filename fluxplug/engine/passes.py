@@ -1,0 +1,144 @@
+"""One run of a queue policy: the facade that the policy sees (the contract is `fluxplug.policy.SchedulingPass`)."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from fluxplug.errors import InfeasibleRequest, InsufficientResources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fluxplug.engine.engine import Engine, QueueState
+    from fluxplug.engine.job import Job
+
+
+class Pass:
+    """A pass over one queue at one instant. Made by the engine; lives as long as the policy's generator."""
+
+    __slots__ = ("_engine", "_state", "freed", "now", "queue", "reserved", "started")
+
+    def __init__(self, engine: Engine, state: QueueState, now: float, *, freed: bool) -> None:
+        self._engine = engine
+        self._state = state
+        self.now = now
+        self.queue = state.name
+        self.freed = freed
+        self.started = 0
+        self.reserved = 0
+
+    @property
+    def pending(self) -> Iterator[Job]:
+        depth = self._state.depth
+        jobs = iter(self._state.pending)
+        return jobs if depth is None else islice(jobs, depth)
+
+    @property
+    def unreserved(self) -> Iterator[Job]:
+        if self._state.depth is not None:
+            return (job for job in self.pending if job.reserved is None)
+        return iter(self._state.pending.fresh)
+
+    @property
+    def startable(self) -> Iterator[Job]:
+        engine = self._engine
+        if self._state.depth is not None:
+            return (job for job in self.pending if job.reserved is None and job.refused != engine.gain)
+        return self._state.pending.startable(engine.gain, engine.pool.room)
+
+    @property
+    def due(self) -> list[Job]:
+        found = self._state.pop_due(self.now)
+        if len(found) > 1:
+            found.sort(key=_by_key)
+        return found
+
+    @property
+    def reservations(self) -> int:
+        return len(self._state.pending.reserved)
+
+    def start(self, job: Job) -> bool:
+        engine = self._engine
+        if job.refused == engine.gain:
+            return False
+        if job.key is None:
+            return False
+        try:
+            R = engine.pool.alloc(job.jobid, job.request)  # noqa: N806 - the format's name
+        except InsufficientResources:
+            job.refused = engine.gain
+            self._state.pending.refuse(job)
+            if engine.down:
+                self._park_if_stuck(job)
+            return False
+        except InfeasibleRequest as refusal:
+            self.deny(job, refusal.reason)
+            return False
+        engine.begin(job, R, self.now)
+        self.started += 1
+        return True
+
+    def reserve(self, job: Job) -> float | None:
+        if job.key is None:
+            return None
+        engine = self._engine
+        start = engine.pool.earliest_start(job.request, self.now)
+        if start is None:
+            engine.park(job)
+            return None
+        engine.pool.reserve(job.jobid, job.request, start)
+        self._state.promise(job, start)
+        self.reserved += 1
+        return start
+
+    def release(self, job: Job) -> None:
+        self._engine.release(job)
+
+    def renew(self) -> None:
+        pending = self._state.pending
+        if not pending.reserved:
+            return
+        order = sorted(pending.reserved.values(), key=_by_key)
+        jobs = pending.reserved
+        moved = self._engine.pool.renew([job.jobid for job in order], self.now)
+        for jobid, start in moved:
+            self._state.promise(jobs[jobid], start)
+        if moved:
+            self._engine.gain += 1
+
+    def yield_to_overtakers(self, *, strict: bool) -> None:
+        pending = self._state.pending
+        if not pending.disordered:
+            return
+        pending.disordered = False
+        first = pending.fresh.first()
+        if first is None:
+            return
+        ahead = first[0]
+        for job in sorted(pending.reserved.values(), key=_by_key, reverse=True):
+            assert job.key is not None
+            if job.key[0] > ahead[0] if strict else job.key > ahead:
+                self._engine.release(job)
+
+    def deny(self, job: Job, note: str) -> None:
+        self._engine.refuse(job, note)
+
+    def skip(self, job: Job, reason: str) -> None:
+        job.note = reason
+        job.refused = self._engine.gain
+
+    def _park_if_stuck(self, job: Job) -> None:
+        """Park a job that no end of a running job can help; asked once a shape while nodes are down."""
+        engine = self._engine
+        shape = job.request.shape
+        if engine.stuck.get(shape) != engine.gain:
+            if job.reserved is not None or engine.pool.earliest_start(job.request, self.now) is not None:
+                return
+            engine.stuck[shape] = engine.gain
+        engine.park(job)
+
+
+def _by_key(job: Job) -> tuple[float, ...]:
+    assert job.key is not None
+    return job.key

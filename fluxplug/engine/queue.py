@@ -1,0 +1,301 @@
+"""The pending jobs of one queue, indexed so that a pass looks only at those that the last events could have helped.
+
+Three views of the same jobs, each in queue order (priority, submit time, sequence):
+
+    order    every eligible job
+    fresh    those without a reservation: the next to be given one
+    groups   by request shape and, within it, by time limit: what could start now
+
+A view is a sorted list with lazy deletion: an entry is dead once its job's present key is another object. Adding at the end and
+removing are O(1) amortised, adding in the middle is a bisect and a memory move.
+
+What a group knows (the refusal facts of the design): `bound`, an upper bound on the limits that could start now. It is computed once
+from the pool's `room`, lowered when the pool refuses, and forgotten when something was freed, raised or un-promised. A pass after a
+submission therefore asks about the new job alone, and a pass after an end asks once a shape, not once a job.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right, insort
+from heapq import heapify, heappop, heapreplace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fluxplug.engine.job import Job, Key
+
+Entry = tuple["Key", "Job"]
+
+COMPACT = 32
+"""Dead entries that a view keeps at least; below it, rebuilding costs more than skipping."""
+
+
+class View:
+    """Jobs in queue order with lazy deletion. `token` names the job attribute that holds the live entry's key."""
+
+    __slots__ = ("dead", "entries", "head", "token")
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+        self.entries: list[Entry] = []
+        self.head = 0
+        self.dead = 0
+
+    def add(self, entry: Entry) -> None:
+        entries = self.entries
+        if not entries or entries[-1] < entry:
+            entries.append(entry)
+        else:
+            insort(entries, entry, lo=self.head)
+
+    def drop(self) -> None:
+        """Note that one entry has died; rebuild when most have."""
+        self.dead += 1
+        if self.dead > COMPACT and self.dead * 2 > len(self.entries):
+            token = self.token
+            self.entries = [e for e in self.entries[self.head :] if getattr(e[1], token) is e[0]]
+            self.head = self.dead = 0
+
+    def first(self) -> Entry | None:
+        """The first live entry. Amortised O(1)."""
+        entries, token = self.entries, self.token
+        head, count = self.head, len(entries)
+        while head < count:
+            entry = entries[head]
+            if getattr(entry[1], token) is entry[0]:
+                self.head = head
+                return entry
+            head += 1
+        entries.clear()
+        self.head = self.dead = 0
+        return None
+
+    def __iter__(self) -> Iterator[Job]:
+        """Live jobs, in order; jobs that die meanwhile are passed over, jobs added meanwhile may be missed."""
+        if self.first() is None:
+            return
+        token, entries, i = self.token, self.entries, self.head
+        while i < len(entries):  # by index, not a copy: most loops stop early
+            key, job = entries[i]
+            if getattr(job, token) is key:
+                yield job
+            i += 1
+
+
+class Group:
+    """The fresh jobs of one shape: a view a time limit, and the bound on the limits that could start now."""
+
+    __slots__ = ("asked", "bound", "epoch", "jobs", "limits", "queued", "sample", "views")
+
+    def __init__(self, sample: Any) -> None:
+        self.sample = sample
+        self.views: dict[float, View] = {}
+        self.limits: list[float] = []
+        self.bound = math.inf
+        self.epoch = -1
+        self.asked = 0
+        self.queued = False
+        self.jobs = 0
+
+    def add(self, entry: Entry, limit: float) -> None:
+        view = self.views.get(limit)
+        if view is None:
+            view = self.views[limit] = View("fresh")
+            insort(self.limits, limit)
+        view.add(entry)
+        self.jobs += 1
+
+    def remove(self, limit: float) -> None:
+        self.jobs -= 1
+        self.views[limit].drop()
+
+    def first(self) -> tuple[Entry, float] | None:
+        """The first job in queue order whose limit is within the bound, and its limit. O(limits within the bound)."""
+        best: Entry | None = None
+        best_limit = 0.0
+        gone = None
+        for limit in self.limits[: bisect_right(self.limits, self.bound)]:
+            entry = self.views[limit].first()
+            if entry is None:
+                gone = limit if gone is None else gone
+            elif best is None or entry < best:
+                best, best_limit = entry, limit
+        if gone is not None:
+            self._prune()
+        return None if best is None else (best, best_limit)
+
+    def _prune(self) -> None:
+        self.views = {limit: view for limit, view in self.views.items() if view.first() is not None}
+        self.limits = sorted(self.views)
+
+
+class PendingQueue:
+    """The eligible pending jobs of one queue.
+
+    `gain` counts the events that could help anybody (something freed, raised, un-promised); the engine raises it.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.order = View("key")
+        self.fresh = View("fresh")
+        self.reserved: dict[int, Job] = {}
+        self.last_reserved: Key | None = None
+        self.disordered = False
+        self.size = 0
+        self._groups: dict[Any, Group] | None = None
+        self._stale: list[Group] = []
+        self._epoch = -1
+        self._revived = 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self.order)
+
+    def add(self, job: Job, key: Key) -> None:
+        """Enter an eligible job. O(1) at the end of the queue."""
+        job.key = key
+        self.size += 1
+        self.order.add((key, job))
+        self._add_fresh(job, key)
+
+    def remove(self, job: Job) -> None:
+        """Take a job out: it starts, or is no longer eligible."""
+        self.size -= 1
+        if job.reserved is None:
+            self._remove_fresh(job)
+        else:
+            del self.reserved[job.jobid]
+            job.reserved = None
+        job.key = None
+        self.order.drop()
+
+    def reserve(self, job: Job, start: float) -> None:
+        """Note the promised start of a job."""
+        if job.reserved is None:
+            self._remove_fresh(job)
+            self.reserved[job.jobid] = job
+            if self.last_reserved is None or self.last_reserved < job.key:  # type: ignore[operator]
+                self.last_reserved = job.key
+        job.reserved = start
+
+    def unreserve(self, job: Job) -> None:
+        """Note that a job has no promise any more."""
+        del self.reserved[job.jobid]
+        job.reserved = None
+        assert job.key is not None
+        self._revived += 1
+        self._add_fresh(job, (*job.key, self._revived))
+
+    def startable(self, gain: int, room: Callable[[Any], float]) -> Iterator[Job]:
+        """Fresh jobs that could start now, in queue order, by the bounds; the caller tries each, and `refuse`s or removes it.
+
+        `room(request)` is asked once for a shape whose bound is not of epoch `gain`. O(shapes that something changed for, and
+        limits within their bounds).
+        """
+        groups = self._index()
+        if self._epoch != gain:
+            self._epoch = gain
+            self._stale = list(groups.values())
+            for group in self._stale:
+                group.queued = True
+        heap: list[tuple[Entry, float, int, Group]] = []
+        stale, self._stale = self._stale, []
+        for number, group in enumerate(stale):
+            group.queued = False
+            if not group.jobs:
+                groups.pop(group.sample.shape, None)
+                continue
+            if group.epoch != gain:
+                group.epoch = gain
+                group.bound = room(group.sample)
+            group.asked = 0
+            if group.limits[0] > group.bound:
+                continue
+            found = group.first()
+            if found is not None:
+                heap.append((*found, number, group))
+        heapify(heap)
+        started = 0
+        while heap:
+            (key, job), limit, number, group = heap[0]
+            if job.fresh is key:
+                if group.asked != started:
+                    group.asked = started
+                    group.bound = min(group.bound, room(group.sample))
+                if limit <= group.bound:
+                    yield job
+                    if job.fresh is None:
+                        started += 1
+                    elif limit <= group.bound:  # neither started nor refused: the caller passed it over
+                        heappop(heap)
+                        self._touch(group)
+                        continue
+            found = group.first()
+            if found is None:
+                heappop(heap)
+            else:
+                heapreplace(heap, (*found, number, group))
+
+    def refuse(self, job: Job) -> None:
+        """A fact until something is gained: no job of this shape with this limit or a longer one can start."""
+        if self._groups is not None:
+            group = self._groups[job.request.shape]
+            group.bound = min(group.bound, math.nextafter(job.request.duration or math.inf, -math.inf))
+
+    def _add_fresh(self, job: Job, key: Key) -> None:
+        job.fresh = key
+        self.fresh.add((key, job))
+        if self.last_reserved is not None and key < self.last_reserved:
+            self.disordered = True
+        if self._groups is not None:
+            self._file(job, key)
+
+    def _remove_fresh(self, job: Job) -> None:
+        job.fresh = None
+        self.fresh.drop()
+        if self._groups is not None:
+            self._groups[job.request.shape].remove(job.request.duration or math.inf)
+
+    def _file(self, job: Job, key: Key) -> None:
+        assert self._groups is not None
+        request = job.request
+        group = self._groups.get(request.shape)
+        if group is None:
+            group = self._groups[request.shape] = Group(request)
+        limit = request.duration or math.inf
+        group.add((key, job), limit)
+        if limit <= group.bound:
+            self._touch(group)
+
+    def _touch(self, group: Group) -> None:
+        if not group.queued:
+            group.queued = True
+            self._stale.append(group)
+
+    def _index(self) -> dict[Any, Group]:
+        """The groups, made when a policy first asks what could start: fcfs never does."""
+        if self._groups is None:
+            self._groups = {}
+            for job in self.fresh:
+                assert job.fresh is not None
+                self._file(job, job.fresh)
+        return self._groups
+
+    def check(self) -> None:
+        """Recompute the views from `order` and raise AssertionError where one differs."""
+        jobs = list(self.order)
+        assert len(jobs) == self.size, (len(jobs), self.size)
+        assert [j.key for j in jobs] == sorted(j.key for j in jobs if j.key is not None)
+        assert {j.jobid for j in jobs if j.reserved is not None} == set(self.reserved)
+        fresh = [j for j in jobs if j.reserved is None]
+        assert fresh == list(self.fresh), "fresh view"
+        if self._groups is not None:
+            filed = [j for group in self._groups.values() for view in group.views.values() for j in view]
+            assert sorted(j.jobid for j in filed) == sorted(j.jobid for j in fresh), "groups"
+            for group in self._groups.values():
+                assert group.jobs == sum(1 for view in group.views.values() for _ in view), "group count"

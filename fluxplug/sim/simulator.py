@@ -1,0 +1,187 @@
+"""The simulator: drives the engine through a trace in virtual time.
+
+At every instant: all ends, then what happens from outside (nodes that fail or return, cancels, changes), then all submissions in the
+order of the trace, then one pass (reference/policies.md section 2). A promised start is an instant of its own. Submission, pool and
+policies are those of a live instance; nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import math
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fluxplug.engine import events as ev
+from fluxplug.sim.outages import Cancel, ChangeLimit, ChangePriority, Outage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from fluxplug.engine.engine import Engine
+    from fluxplug.sim.outages import OutsideEvent
+    from fluxplug.sim.schedule import Schedule
+    from fluxplug.sim.trace import TraceJob
+
+OUTCOMES = {"alloc": "refused", "cancel": "cancelled", "timeout": "timeout", "exec": "failed"}
+PROGRESS_EVERY = 1000
+
+
+class Admission(Protocol):
+    """What turns a job of a trace into a request: see `fluxplug.ingest`."""
+
+    def admit(self, job: TraceJob) -> tuple[str, Any]:
+        """The queue that the job goes to, and what it asks of the pool."""
+
+
+class Simulator:
+    """One run of a trace under one configuration.
+
+    `run` may be called again with a later `until`; it goes on where it stopped. `schedule` holds a row a job submitted so far.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        admission: Admission,
+        jobs: Iterable[TraceJob],
+        outside: Sequence[OutsideEvent] = (),
+        *,
+        schedule: Schedule,
+        keep_ranks: bool = False,
+        record: Callable[[ev.LogEntry], None] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.schedule = schedule
+        self._admission = admission
+        self._jobs = iter(jobs)
+        self._next = next(self._jobs, None)
+        self._outside = outside
+        self._outside_at = 0
+        self._ends: list[tuple[float, int, int]] = []
+        self._active: dict[int, tuple[int, float, bool]] = {}
+        self._sequence = 0
+        self._keep_ranks = keep_ranks
+        self._record = record
+        self._down: dict[int, float] = {}
+        self.instants = 0
+
+    def run(self, until: float = math.inf, progress: Callable[[int], None] | None = None) -> Schedule:
+        """Go on to the end of the trace, or through the last instant that is not after `until` (seconds of the trace)."""
+        handle = self.engine.handle
+        next_due = self.engine.next_due
+        ends, outside = self._ends, self._outside
+        shown = len(self.schedule)
+        while True:
+            coming = self._next
+            now = coming.submit if coming is not None else math.inf
+            if ends and ends[0][0] < now:
+                now = ends[0][0]
+            due = next_due()
+            if due < now:
+                now = due
+            if self._outside_at < len(outside) and outside[self._outside_at].time < now:
+                now = outside[self._outside_at].time
+            if now == math.inf or now > until:
+                break
+            while ends and ends[0][0] == now:
+                self._end(heappop(ends)[2], now)
+            while self._outside_at < len(outside) and outside[self._outside_at].time == now:
+                self._apply(outside[self._outside_at])
+                self._outside_at += 1
+            while coming is not None and coming.submit == now:
+                self._submit(coming)
+                coming = self._next = next(self._jobs, None)
+            self._perform(handle(ev.Pass(now)), now)
+            self.instants += 1
+            if progress is not None and len(self.schedule) - shown >= PROGRESS_EVERY:
+                progress(len(self.schedule) - shown)
+                shown = len(self.schedule)
+        if progress is not None:
+            progress(len(self.schedule) - shown)
+        if until == math.inf:
+            self.schedule.down.extend((rank, since, math.inf) for rank, since in sorted(self._down.items()))
+        return self.schedule
+
+    def _submit(self, job: TraceJob) -> None:
+        queue, request = self._admission.admit(job)
+        schedule = self.schedule
+        row = len(schedule.job)
+        schedule.job.append(job.id)
+        schedule.submit.append(job.submit)
+        schedule.start.append(math.nan)
+        schedule.end.append(math.nan)
+        schedule.width.append(job.width)
+        schedule.limit.append(job.limit)
+        schedule.outcome.append("pending")
+        schedule.queue.append(queue)
+        schedule.ranks.append("")
+        self._active[job.id] = (row, job.run, job.killed)
+        actions = self.engine.handle(ev.Submit(job.submit, job.id, request, queue))
+        if actions.log or actions.stop:
+            self._perform(actions, job.submit)
+
+    def _perform(self, actions: ev.Actions, now: float) -> None:
+        if self._record is not None:
+            for entry in actions.log:
+                self._record(entry)
+        schedule = self.schedule
+        for start in actions.start:
+            row, run, _ = self._active[start.jobid]
+            schedule.start[row] = now
+            schedule.outcome[row] = "running"
+            if self._keep_ranks:
+                schedule.ranks[row] = str(start.R.ranks)
+            self._sequence += 1
+            heappush(self._ends, (now + run, self._sequence, start.jobid))
+        for stop in actions.stop:
+            row, _, _ = self._active[stop.jobid]
+            schedule.outcome[row] = OUTCOMES.get(stop.reason, "failed")
+            if stop.jobid in self.engine.running:
+                self._sequence += 1
+                heappush(self._ends, (now, self._sequence, stop.jobid))
+            else:
+                del self._active[stop.jobid]
+
+    def _end(self, jobid: int, now: float) -> None:
+        active = self._active.pop(jobid, None)
+        if active is None:  # it was stopped before its time
+            return
+        row, _, killed = active
+        schedule = self.schedule
+        schedule.end[row] = now
+        if schedule.outcome[row] == "running":
+            schedule.outcome[row] = "timeout" if killed else "completed"
+        actions = self.engine.handle(ev.Ended(now, jobid, 0 if schedule.outcome[row] == "completed" else 1 << 8))
+        if actions.log:
+            self._perform(actions, now)
+
+    def _apply(self, event: OutsideEvent) -> None:
+        """Hand one event from outside to the engine; one about a job that is not active any more has come too late."""
+        now = event.time
+        if isinstance(event, Outage):
+            ranks = str(event.ranks)
+            self._note_outage(event)
+            change: ev.Event = ev.NodesUp(now, ranks) if event.up else ev.NodesDown(now, ranks, not event.drain)
+        elif event.job not in self._active:
+            self.schedule.notes["events for jobs not active"] = (
+                self.schedule.notes.get("events for jobs not active", 0) + 1
+            )
+            return
+        elif isinstance(event, Cancel):
+            change = ev.Cancel(now, event.job)
+        elif isinstance(event, ChangeLimit):
+            change = ev.SetLimit(now, event.job, event.limit)
+        elif isinstance(event, ChangePriority):
+            if event.job in self.engine.running:
+                return
+            change = ev.SetPriority(now, event.job, event.priority)
+        self._perform(self.engine.handle(change), now)
+        while self._ends and self._ends[0][0] == now:
+            self._end(heappop(self._ends)[2], now)
+
+    def _note_outage(self, event: Outage) -> None:
+        for rank in event.ranks:
+            if not event.up:
+                self._down.setdefault(rank, event.time)
+            elif rank in self._down:
+                self.schedule.down.append((rank, self._down.pop(rank), event.time))

@@ -59,8 +59,8 @@ def fluxplug_register_policies() -> list[type]:  # type: ignore[empty-body]
 def fluxplug_register_traces() -> list[type]:  # type: ignore[empty-body]
     """Return the trace classes of this plugin: the formats in which a simulation reads its jobs.
 
-    Called once for each `Plugins`, when a trace is first looked up. Returns a list of classes, each with `name`, a docstring, the
-    methods of `fluxplug.sim.traces`, and optionally `Config`.
+    Called once for each `Plugins`, when a trace is first looked up. Returns a list of classes, each with `name`, a docstring,
+    `jobs` and the rest of `fluxplug.sim.trace.Trace`, and optionally `Config`.
     """
 
 
@@ -68,8 +68,8 @@ def fluxplug_register_traces() -> list[type]:  # type: ignore[empty-body]
 def fluxplug_register_workloads() -> list[type]:  # type: ignore[empty-body]
     """Return the workload models of this plugin: generators of jobs for `fluxplug workload generate`.
 
-    Called once for each `Plugins`, when a model is first looked up. Returns a list of classes, each with `name`, a docstring, the
-    methods of the model contract, and optionally `Config`, whose fields are the parameters of the model.
+    Called once for each `Plugins`, when a model is first looked up. Returns a list of classes, each with `name`, a docstring,
+    `jobs` and the rest of `fluxplug.sim.workload.WorkloadModel`, and optionally `Config`, whose fields are the parameters of the model.
     """
 
 
@@ -77,8 +77,8 @@ def fluxplug_register_workloads() -> list[type]:  # type: ignore[empty-body]
 def fluxplug_register_reports() -> list[type]:  # type: ignore[empty-body]
     """Return the report classes of this plugin: what draws a schedule, as a page or a picture.
 
-    Called once for each `Plugins`, when a report is first looked up. Returns a list of classes, each with `name`, a docstring, the
-    methods of the report contract, and optionally `Config`.
+    Called once for each `Plugins`, when a report is first looked up. Returns a list of classes, each with `name`, a docstring,
+    `write` and the rest of `fluxplug.report.base.Report`.
     """
 
 
@@ -99,11 +99,11 @@ def fluxplug_add_options(command: str, parser: _ArgumentGroup) -> None:
 
 
 @_hookspec
-def fluxplug_modify_jobspec(prog: str, args: Namespace, jobspec: dict[str, Any]) -> None:
+def fluxplug_modify_jobspec(prog: str, args: Namespace | None, jobspec: dict[str, Any]) -> None:
     """Change a job's request as it comes in.
 
-    Called once for each submitted job, before it is validated, with the command that submits it and its parsed options. May
-    edit `jobspec`, a jobspec document, in place; nothing else. Returns nothing.
+    Called once for each submitted job, before it is validated, with the command that submits it and its parsed options (None
+    where no command line is behind it). May edit `jobspec`, a jobspec document, in place; nothing else. Returns nothing.
     """
 
 

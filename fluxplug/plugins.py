@@ -50,9 +50,9 @@ AXES = {
     for axis in (
         Axis("pool", "pool", "fluxplug_register_pools", ("alloc", "free")),
         Axis("policy", "queue policy", "fluxplug_register_policies", ("schedule",)),
-        Axis("trace", "trace", "fluxplug_register_traces"),
-        Axis("workload", "workload model", "fluxplug_register_workloads"),
-        Axis("report", "report", "fluxplug_register_reports"),
+        Axis("trace", "trace", "fluxplug_register_traces", ("jobs",)),
+        Axis("workload", "workload model", "fluxplug_register_workloads", ("jobs",)),
+        Axis("report", "report", "fluxplug_register_reports", ("write",)),
     )
 }
 
@@ -243,7 +243,7 @@ class Plugins:
                 place = f"fluxplug_add_options ({_place(impl.function)})"
                 raise PluginError(f"{one}: {place} failed: {_one_line(error)}; {_remedy(one)}") from error
 
-    def modify_jobspec(self, prog: str, args: Namespace, jobspec: dict[str, Any]) -> None:
+    def modify_jobspec(self, prog: str, args: Namespace | None, jobspec: dict[str, Any]) -> None:
         """Let plugins edit a jobspec in place."""
         self._hook.fluxplug_modify_jobspec(prog=prog, args=args, jobspec=jobspec)
 

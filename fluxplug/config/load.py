@@ -284,7 +284,7 @@ def _read(cls: type[T], raw: Any, at: KeyPath, extra: Sequence[str] = ()) -> T:
     """A table as an instance of its class. Raises KeyProblem; TypeError for a class that declares no proper keys."""
     if not isinstance(raw, dict):
         raise KeyProblem(at, f"expected a table, got {describe(raw)}")
-    keys = keys_of(cls)  # type: ignore[arg-type]  # classes are hashable
+    keys = keys_of(cls)
     given = {}
     for name, value in raw.items():
         key = keys.get(name)

@@ -159,7 +159,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}:{line}: not JSON: {error.reason}; an R file is JSON (RFC 20)") from error
     except (DocumentError, TypeError) as error:
         raise ConfigError(f"{path}: not an R document (RFC 20): {error}") from error
-    assert isinstance(document, dict)  # noqa: S101 - read_r accepts nothing else from JSON
+    assert isinstance(document, dict)
     return document
 
 

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import math
 import types
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
@@ -95,11 +94,7 @@ class Key:
         """What values are accepted, beyond the type; empty where all are."""
         if self.choices:
             return "one of " + ", ".join(map(_toml, self.choices))
-        if self.min is not None and self.max is not None:
-            return f"{self.min:g} to {self.max:g}"
-        return (
-            f"{self.min:g} or more" if self.min is not None else f"at most {self.max:g}" if self.max is not None else ""
-        )
+        return _range(self.min, self.max)
 
     def convert(self, value: object) -> Any:
         """The value as the class wants it. Raises ValueError that says what was expected and what was given."""
@@ -132,7 +127,6 @@ class Key:
         return problem and f"{_toml(value)} {problem}"
 
 
-@lru_cache(maxsize=256)
 def keys_of(cls: type) -> dict[str, Key]:
     """The keys of a Config class by their TOML names, in order.
 
@@ -201,11 +195,19 @@ def _outside(value: Any, low: float | None, high: float | None, choices: tuple[A
         return "is not a number"
     if choices and value not in choices:
         return f"is not accepted; use one of {', '.join(map(_toml, choices))}"
-    if low is not None and value < low:
-        return f"is too small; use {low:g} or more" + (f", up to {high:g}" if high is not None else "")
-    if high is not None and value > high:
-        return f"is too large; use at most {high:g}" + (f", from {low:g} on" if low is not None else "")
+    if (low is not None and value < low) or (high is not None and value > high):
+        return f"is out of range; use {_range(low, high)}"
     return None
+
+
+def _range(low: float | None, high: float | None) -> str:
+    """The numbers between two bounds, for people; empty where both are missing."""
+    least, most = (
+        None if bound is None else str(int(bound) if bound == bound // 1 else bound) for bound in (low, high)
+    )
+    if least and most:
+        return f"{least} to {most}"
+    return f"{least} or more" if least else f"at most {most}" if most else ""
 
 
 def _toml(value: object) -> str:

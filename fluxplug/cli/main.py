@@ -1,0 +1,123 @@
+"""The command `fluxplug`: finds the command module, gives it its arguments, and turns errors into one line and an exit code.
+
+A command is a module of this package: its docstring is its description, `add_arguments(parser)` adds its arguments, `run(args) -> int` does
+the work. Only the module of the command that is run is imported, so that `--help` and errors are quick.
+
+Exit codes: what `run` returns; 2 for a FluxplugError or a wrong command line; 130 when interrupted; 141 when the reader of the output has
+gone. A traceback means a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from fluxplug import __version__
+from fluxplug.errors import FluxplugError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from fluxplug.plugins import Plugins
+
+
+class Command(NamedTuple):
+    """Where a command lives, what it is for, and whether plugins add options to it (`fluxplug_add_options`).
+
+    A command with plugin options finds the loaded plugins, as chosen by its `--config`, in `args.plugins`.
+    """
+
+    module: str
+    help: str
+    plugin_options: bool = False
+
+
+COMMANDS = {
+    "simulate": Command("fluxplug.cli.simulate", "schedule a workload log in virtual time", plugin_options=True),
+    "explain": Command("fluxplug.cli.explain", "say why a job is not running, and when it will", plugin_options=True),
+    "plugins": Command("fluxplug.cli.plugins", "list the installed plugins, or show one"),
+    "config": Command("fluxplug.cli.config", "check a configuration file"),
+    "jobspec": Command("fluxplug.cli.jobspec", "check a jobspec"),
+    "workload": Command("fluxplug.cli.workload", "generate a workload log"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code. Raises only what is a bug."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    command = next((word for word in words if not word.startswith("-")), "")
+    try:
+        code = _run(words, command)
+        sys.stdout.flush()  # here, where a reader that has gone can be told from a bug
+    except SystemExit as stop:  # argparse: help, version, or a wrong command line
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
+    except FluxplugError as error:
+        return _fail(command, str(error))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # The interpreter flushes once more at its end; there must be nobody to complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _fail(command, f"{error.filename}: {error.strerror}; check the path and its permissions")
+    return code
+
+
+def _fail(command: str, text: str) -> int:
+    print(f"fluxplug {command}: ".replace(" :", ":") + " ".join(text.split()), file=sys.stderr)
+    return 2
+
+
+def _run(words: list[str], command: str) -> int:
+    parser = argparse.ArgumentParser(
+        prog="fluxplug",
+        description="A job scheduler for clusters, made of plugins.",
+        epilog="`fluxplug COMMAND --help` describes a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"fluxplug {__version__}")
+    subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
+    known = {name: _subparser(subparsers, name, about.help) for name, about in COMMANDS.items()}
+    if not command:
+        parser.parse_args(words)  # --help, --version, or a wrong option
+        parser.print_help(sys.stderr)
+        return 2
+    if command not in known:
+        from fluxplug.suggest import instead  # noqa: PLC0415 - only in errors
+
+        raise FluxplugError(f"there is no such command{instead(command, known, 'commands')}")
+    chosen = COMMANDS[command]
+    module = importlib.import_module(chosen.module)
+    known[command].description = module.__doc__
+    module.add_arguments(known[command])
+    if not chosen.plugin_options:
+        return int(module.run(parser.parse_args(words)))
+    plugins = _load_plugins(words)
+    plugins.add_options(command, known[command])
+    try:
+        return int(module.run(parser.parse_args(words, argparse.Namespace(plugins=plugins))))
+    finally:
+        plugins.shutdown()
+
+
+def _subparser(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
+) -> argparse.ArgumentParser:
+    raw = argparse.RawDescriptionHelpFormatter
+    return subparsers.add_parser(name, help=text, formatter_class=raw, allow_abbrev=False)
+
+
+def _load_plugins(words: list[str]) -> Plugins:
+    """The plugins that the configuration file on a command line chooses, before the rest of the line can be understood."""
+    from fluxplug.config import load_plugins  # noqa: PLC0415 - only where plugins have options
+    from fluxplug.plugins import Plugins  # noqa: PLC0415
+
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--config")
+    path = parser.parse_known_args(words)[0].config
+    return Plugins.load() if path is None else load_plugins(path)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn, cast
 from attrs import field, frozen
 
 from fluxplug.errors import ConfigError, TraceError
+from fluxplug.suggest import instead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -98,7 +99,7 @@ def trace_for(path: StrPath, traces: Mapping[str, type[Trace]], name: str | None
     """
     if name is not None:
         if name not in traces:
-            raise ConfigError(f"no trace format is called {name!r}; there are: {', '.join(sorted(traces)) or 'none'}")
+            raise ConfigError(f"no trace format is named {name!r}{instead(name, traces, 'installed')}")
         return traces[name]
     text = str(path).lower()
     endings = [(len(end), known) for known, reader in traces.items() for end in reader.extensions if text.endswith(end)]

@@ -9,8 +9,9 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attrs import field, frozen, validators
+from attrs import frozen
 
+from fluxplug.config.options import option
 from fluxplug.errors import DocumentError, TraceError
 from fluxplug.sim.trace import MAX_TIME, JobNumbers, Trace, TraceJob, read_json_lines, seconds
 
@@ -43,10 +44,8 @@ class JsonlTrace(Trace):
 
     @frozen
     class Config:
-        sort: bool = field(
-            default=False,
-            validator=validators.instance_of(bool),
-            metadata={"help": "read the whole trace and sort it by submit time, instead of rejecting an unsorted one"},
+        sort: bool = option(
+            False, help="read the whole trace and sort it by submit time, instead of rejecting an unsorted one"
         )
 
     config: Config

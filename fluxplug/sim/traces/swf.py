@@ -11,8 +11,9 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attrs import field, frozen, validators
+from attrs import frozen
 
+from fluxplug.config.options import option
 from fluxplug.errors import TraceError
 from fluxplug.sim.trace import MAX_LINE, MAX_TIME, JobNumbers, Trace, TraceHeader, TraceJob, read_lines
 
@@ -72,24 +73,18 @@ class SwfTrace(Trace):
 
     @frozen
     class Config:
-        missing_estimate: str = field(
-            default="one",
-            validator=validators.in_(("one", "actual")),
-            metadata={
-                "help": "a job without a requested time runs for `one` second (the convention) or for its `actual` run time"
-            },
+        missing_estimate: str = option(
+            "one",
+            choices=("one", "actual"),
+            help="a job without a requested time runs for one second (the convention) or for its actual run time",
         )
-        sort: bool = field(
-            default=False,
-            validator=validators.instance_of(bool),
-            metadata={"help": "read the whole log and sort it by submit time, instead of rejecting an unsorted one"},
+        sort: bool = option(
+            False, help="read the whole log and sort it by submit time, instead of rejecting an unsorted one"
         )
-        queue: str = field(
-            default="none",
-            validator=validators.in_(("none", "number", "name")),
-            metadata={
-                "help": "a job's queue: `none`, the log's queue `number`, or the `name` that its header gives that number"
-            },
+        queue: str = option(
+            "none",
+            choices=("none", "number", "name"),
+            help="a job's queue: none, the log's queue number, or the name that its header gives that number",
         )
 
     config: Config

@@ -23,7 +23,21 @@ MAX_VALUES = 2**16
 MAX_COUNT = 2**63 - 1
 
 
-@frozen(slots=True)
+@frozen
+class CountSpec:
+    """A count as written, defaults filled in: a progression from `min` to `max` (None: no limit), or a set of ids."""
+
+    min: int
+    max: int | None
+    operator: str = "+"
+    operand: int = 1
+    #: Of a text that is an idset, `7-9` included.
+    ids: IDset | None = None
+    #: That text has a comma.
+    listed: bool = False
+
+
+@frozen
 class ResourceCount:
     """The acceptable numbers of one resource.
 
@@ -45,7 +59,7 @@ class ResourceCount:
         MAX_VALUES values.
         """
         if isinstance(value, str):
-            spec = _parse_text(value)
+            spec = parse_count(value)
         elif isinstance(value, Mapping):
             spec = _parse_mapping({"min": 1, **value}, "count")
         elif isinstance(value, int):
@@ -72,6 +86,23 @@ class ResourceCount:
         return iter(range(top, self.min - 1, -1))
 
 
+def parse_count(text: str) -> CountSpec:
+    """Read the text of a count: an idset without 0, or an RFC 45 range; either may stand in brackets.
+
+    Takes time in proportion to the text, however many values it means. Raises ParseError (a ValueError).
+    """
+    begin, end = 0, len(text)
+    if text.startswith("["):
+        if len(text) < 2 or not text.endswith("]"):
+            raise ParseError("unclosed bracket", text, 0)
+        begin, end = 1, end - 1
+    if begin == end:
+        raise ParseError("a count cannot be empty", text, begin)
+    if "," in text:
+        return _parse_idset(text, begin)
+    return _parse_range(text, begin, end)
+
+
 def check_count(value: object, path: str, *, minimum: int = 1) -> None:
     """Check the `count` of a vertex of a canonical jobspec (RFC 14).
 
@@ -80,7 +111,7 @@ def check_count(value: object, path: str, *, minimum: int = 1) -> None:
     """
     if isinstance(value, str):
         try:
-            _parse_text(value)
+            parse_count(value)
         except ParseError as error:
             raise DocumentError(path, f"count string must be a valid idset or range: {error}") from error
     elif isinstance(value, Mapping):
@@ -99,7 +130,7 @@ def encode_count(value: object, *, long: bool = False) -> str:
     Raises ParseError or DocumentError for what is no count, and for a long form with over MAX_VALUES ids.
     """
     if isinstance(value, str):
-        spec = _parse_text(value)
+        spec = parse_count(value)
     elif isinstance(value, Mapping):
         spec = _parse_mapping(value, "count")
     elif isinstance(value, int):
@@ -118,25 +149,13 @@ def encode_count(value: object, *, long: bool = False) -> str:
     return text if spec.operand == 1 else f"{text}:{spec.operand}"
 
 
-@frozen
-class _Spec:
-    """A count as written, defaults filled in: a progression from `min` to `max` (None: no limit), or a set of ids."""
-
-    min: int
-    max: int | None
-    operator: str = "+"
-    operand: int = 1
-    ids: IDset | None = None  # of a text that is an idset, `7-9` included
-    listed: bool = False  # that text has a comma
-
-
 def _refuse(reason: str, value: object) -> NoReturn:
     if isinstance(value, str):
         raise ParseError(reason, value)
     raise DocumentError("count", reason)
 
 
-def _values(spec: _Spec, value: object) -> list[int] | None:
+def _values(spec: CountSpec, value: object) -> list[int] | None:
     """What ResourceCount lists; `value` is what the user wrote, for the error."""
     if spec.listed and spec.ids is not None:
         if len(spec.ids) > MAX_VALUES:
@@ -164,15 +183,15 @@ def _values(spec: _Spec, value: object) -> list[int] | None:
     return values
 
 
-def _parse_int(value: int, path: str, minimum: int) -> _Spec:
+def _parse_int(value: int, path: str, minimum: int) -> CountSpec:
     if value < minimum:
         raise DocumentError(path, f"count must be at least {minimum}, not {value}")
     if value > MAX_COUNT:
         raise DocumentError(path, f"count must be at most {MAX_COUNT}")
-    return _Spec(int(value), int(value))
+    return CountSpec(int(value), int(value))
 
 
-def _parse_mapping(value: Mapping[str, Any], path: str) -> _Spec:
+def _parse_mapping(value: Mapping[str, Any], path: str) -> CountSpec:
     if "min" not in value:
         raise DocumentError(path, "min must be in range")
     if "operator" in value and "operand" not in value:
@@ -187,7 +206,7 @@ def _parse_mapping(value: Mapping[str, Any], path: str) -> _Spec:
     reason = _progression_fault(low, high, operator, operand)
     if reason:
         raise DocumentError(path, reason)
-    return _Spec(low, high, operator, operand)
+    return CountSpec(low, high, operator, operand)
 
 
 def _integer(value: Mapping[str, Any], key: str, path: str) -> int:
@@ -212,41 +231,27 @@ def _progression_fault(low: int, high: int | None, operator: str, operand: int) 
     return ""
 
 
-def _parse_text(text: str) -> _Spec:
-    """An idset without 0, or an RFC 45 range; either may stand in brackets."""
-    begin, end = 0, len(text)
-    if text.startswith("["):
-        if len(text) < 2 or not text.endswith("]"):
-            raise ParseError("unclosed bracket", text, 0)
-        begin, end = 1, end - 1
-    if begin == end:
-        raise ParseError("a count cannot be empty", text, begin)
-    if "," in text:
-        return _parse_idset(text, begin)
-    return _parse_range(text, begin, end)
-
-
-def _parse_idset(text: str, begin: int) -> _Spec:
+def _parse_idset(text: str, begin: int) -> CountSpec:
     ids = IDset(text)
     if not ids:
         raise ParseError("a count cannot be empty", text, begin)
     if ids.first() == 0:
         raise ParseError("a count must be at least 1", text, begin)
-    return _Spec(ids.first(), ids.last(), ids=ids, listed=True)
+    return CountSpec(ids.first(), ids.last(), ids=ids, listed=True)
 
 
-def _parse_range(text: str, begin: int, end: int) -> _Spec:
+def _parse_range(text: str, begin: int, end: int) -> CountSpec:
     low, position = _number(text, begin, end)
     high: int | None = low
     if position == end:
-        return _Spec(low, low)
+        return CountSpec(low, low)
     if text[position] == "+":
         high = None
         position += 1
     elif text[position] == "-":
         high, position = _number(text, position + 1, end)
         if position == end and low < high <= MAX_ID:
-            return _Spec(low, high, ids=IDset().set(low, high))
+            return CountSpec(low, high, ids=IDset().set(low, high))
     else:
         raise ParseError("expected -, + or the end", text, position)
     operand, operator = 1, "+"
@@ -258,7 +263,7 @@ def _parse_range(text: str, begin: int, end: int) -> _Spec:
     reason = _progression_fault(low, high, operator, operand)
     if reason:
         raise ParseError(reason, text, min(position, end))
-    return _Spec(low, high, operator, operand)
+    return CountSpec(low, high, operator, operand)
 
 
 def _colon(text: str, position: int) -> int:

@@ -30,6 +30,7 @@ def test_vectors(vectors):
         assert found.raw() == row["raw"]
         assert found.pmi() == row["pmi"]
         assert found.multiline() == row["multiline"]
+        assert TaskMap.parse(row["raw"]) == TaskMap.parse(row["pmi"]) == found
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ class TraceJob(NamedTuple):
 
     `submit` is seconds since the beginning of the trace; `run` the seconds that it will really run, already cut at its limit;
     `limit` the planned seconds (0: none). `killed`: it would run longer than its limit allows, so it ends as a timeout. `width` is the
-    number of cores asked for. Jobs of equal `shape` ask for the same resources: only duration, tasks and environment may differ.
+    number of cores asked for. Jobs of equal `shape` ask for the same resources in the same queue: their jobspecs differ in duration,
+    dependencies, tasks and what these run in at most.
     `jobspec` is a full V1 jobspec, or a function that makes it.
     """
 
@@ -64,14 +65,14 @@ class TraceHeader:
 
 
 class Trace(ABC):
-    """A reader of one format. `Config` is a frozen attrs class: its fields are the keys of the reader's options."""
+    """A reader of one format. `Config`, if there is one, is a frozen attrs class: its fields are the reader's options."""
 
     name: ClassVar[str]
     extensions: ClassVar[tuple[str, ...]]
-    Config: ClassVar[type[Any]]
+    Config: ClassVar[type[Any] | None] = None
 
     def __init__(self, config: Any = None) -> None:
-        self.config = self.Config() if config is None else config
+        self.config = self.Config() if config is None and self.Config is not None else config
         self.notes: dict[str, int] = {}
 
     @abstractmethod
@@ -152,7 +153,7 @@ def read_json_lines(path: StrPath, problem: Callable[[TraceError], None]) -> Ite
             text = line.decode("utf-8").strip()
             if not text:
                 continue
-            document = json.loads(text, parse_constant=_no_constant)
+            document = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
             if not isinstance(document, dict):
                 raise ValueError("expected a JSON object")  # noqa: TRY004 - every fault of a line is a ValueError here
         except json.JSONDecodeError as error:
@@ -179,6 +180,14 @@ def seconds(document: dict[str, Any], key: str) -> float:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"no JSON: {name} is not a number")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(name for name in names if names.count(name) > 1)[:40]!r} is given twice")
+    return made
 
 
 class JobNumbers:

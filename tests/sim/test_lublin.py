@@ -243,7 +243,7 @@ def test_a_shorter_log_is_the_beginning_of_a_longer_one():
 
 
 def test_the_first_jobs_of_seed_one():
-    """On every Python and machine: whoever changes the model knows that published samples change."""
+    """On every Python: whoever changes the model knows that published samples change."""
     assert [tuple(job) for job in make(3)] == FIRST
 
 

@@ -81,13 +81,14 @@ def test_any_bytes_are_objects_or_problems(tmp_path_factory, data):
     [
         (b"{", "no JSON: Expecting property name"),
         (b"[1]", "expected a JSON object"),
+        (b'{"a": {"b": 1, "c": 2, "b": 1}}', "key 'b' is given twice"),
         (b'{"a": NaN}', "no JSON: NaN is not a number"),
         (b"\xff", "no UTF-8: invalid start byte at byte 0"),
         (b"[" * 200_000, "nested too deeply"),
         (b'{"a": ' + b"9" * 5000 + b"}", None),
         (b" " * (MAX_LINE + 1), f"a line of more than {MAX_LINE} bytes"),
     ],
-    ids=["broken", "list", "nan", "bytes", "deep", "digits", "long"],
+    ids=["broken", "list", "twice", "nan", "bytes", "deep", "digits", "long"],
 )
 def test_problems_of_json_lines(tmp_path, line, problem):
     path = tmp_path / "log"
@@ -137,13 +138,12 @@ def test_a_reader_of_a_plugin_needs_jobs_alone():
     class Tiny(Trace):
         name = "tiny"
         extensions = (".tiny",)
-        Config = SwfTrace.Config
 
         def jobs(self, path, machine_cores, on_skip=None):
             return iter(())
 
     assert Tiny().header("any") == TraceHeader()
-    assert Tiny().config == SwfTrace.Config()
+    assert Tiny().config is None
 
 
 @given(numbers=st.lists(st.integers(0, 20), max_size=40))

@@ -13,10 +13,11 @@ from attrs import frozen
 
 from fluxplug.config.options import option
 from fluxplug.errors import DocumentError, TraceError
+from fluxplug.jobspec.validate import check_canonical, check_keys, check_v1
 from fluxplug.sim.trace import MAX_TIME, JobNumbers, Trace, TraceJob, read_json_lines, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from fluxplug.sim.trace import OnSkip, StrPath
 
@@ -60,8 +61,6 @@ class JsonlTrace(Trace):
         return iter(sorted(jobs, key=lambda job: job.submit)) if self.config.sort else jobs
 
     def _jobs(self, path: StrPath, on_skip: OnSkip | None) -> Iterator[TraceJob]:
-        from fluxplug.jobspec import validate_jobspec  # noqa: PLC0415 - an SWF run needs no validator
-
         repeated = JobNumbers().repeated
         count = skipped = unlimited = killings = 0
         last: float = 0
@@ -76,7 +75,7 @@ class JsonlTrace(Trace):
 
         for number, document in read_json_lines(path, skip):
             try:
-                job = _job(document, number, validate_jobspec)
+                job = _job(document, number)
                 if repeated(job.id):
                     raise ValueError(f"id {job.id} occurs twice")
             except ValueError as error:
@@ -95,7 +94,7 @@ class JsonlTrace(Trace):
         self.notes = {"jobs": count, "skipped": skipped, "unlimited": unlimited, "killed": killings}
 
 
-def _job(document: dict[str, Any], line: int, validate: Callable[[Any], object]) -> TraceJob:
+def _job(document: dict[str, Any], line: int) -> TraceJob:
     """The job of one line. Raises ValueError (a DocumentError is one) with what is wrong."""
     for key in document:
         if key not in _KEYS:
@@ -109,7 +108,8 @@ def _job(document: dict[str, Any], line: int, validate: Callable[[Any], object])
         raise ValueError("jobspec is missing")
     jobspec = document["jobspec"]
     try:
-        validate(jobspec)
+        check_keys(jobspec)
+        (check_v1 if jobspec["version"] == 1 else check_canonical)(jobspec)
     except DocumentError as error:
         raise ValueError(f"jobspec: {error}") from None
     attributes = jobspec["attributes"] or {}

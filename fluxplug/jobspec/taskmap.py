@@ -296,11 +296,12 @@ def _parse_raw(text: str) -> TaskMap:
     found = []  # (first task, last task, node, position)
     position = 0
     for node, part in enumerate(text.split(";")):
-        try:
-            tasks = IDset(part)
-        except ParseError as error:
-            raise ParseError(error.reason, text, position + error.position) from error
-        found += [(low, high, node, position) for low, high in tasks.ranges()]
+        if part:
+            try:
+                tasks = IDset(part)
+            except ParseError as error:
+                raise ParseError(error.reason, text, position + error.position) from error
+            found += [(low, high, node, position) for low, high in tasks.ranges()]
         position += len(part) + 1
     blocks = []
     expected = 0

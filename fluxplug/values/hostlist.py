@@ -18,6 +18,8 @@ from fluxplug.errors import ParseError
 
 #: The most hosts in one range and in one list read from text.
 MAX_HOSTS = 2**20
+#: The most characters that the ranges of one text may expand to.
+MAX_CHARACTERS = 2**26
 #: Longer trailing numbers are part of the name: they fit no 64-bit integer elsewhere.
 MAX_DIGITS = 18
 
@@ -230,9 +232,27 @@ def _group(prefix: str, items: list[str]) -> str:
     return f"{prefix}[{','.join(items)}]" if items else ""
 
 
+class _Budget:
+    """What a text may still expand to. Spent before expanding: ten bytes can name a billion hosts."""
+
+    def __init__(self, text: str, already: int) -> None:
+        self.text = text
+        self.hosts = MAX_HOSTS - already
+        self.characters = MAX_CHARACTERS
+
+    def spend(self, hosts: int, length: int, position: int) -> None:
+        self.hosts -= hosts
+        self.characters -= hosts * length
+        if self.hosts < 0:
+            raise ParseError(f"more than {MAX_HOSTS} hosts", self.text, position)
+        if self.characters < 0:
+            raise ParseError(f"more than {MAX_CHARACTERS} characters of host names", self.text, position)
+
+
 def _parse(text: str, already: int) -> list[str]:
+    budget = _Budget(text, already)
     if _PLAIN_NAME.fullmatch(text):
-        _check_total(already + 1, text, 0)
+        budget.spend(1, 0, 0)
         return [text]
     hosts: list[str] = []
     position = 0
@@ -246,7 +266,7 @@ def _parse(text: str, already: int) -> list[str]:
             reason = "unclosed bracket" if text[position] == "[" else "a ] without its ["
             raise ParseError(reason, text, position)
         _check_expression(match)
-        hosts += _expand(match, already + len(hosts))
+        hosts += _expand(match, budget)
         position = match.end()
     return hosts
 
@@ -262,10 +282,10 @@ def _check_expression(match: re.Match[str]) -> None:
         raise ParseError(reason, match.string, match.start("suffix"))
 
 
-def _expand(match: re.Match[str], already: int) -> list[str]:
+def _expand(match: re.Match[str], budget: _Budget) -> list[str]:
     text, prefix, suffix, ids = match.string, match["prefix"], match["suffix"], match["ids"]
     if ids is None:
-        _check_total(already + 1, text, match.start())
+        budget.spend(1, 0, match.start())
         return [prefix]
     hosts: list[str] = []
     position = match.start("ids")
@@ -279,16 +299,10 @@ def _expand(match: re.Match[str], already: int) -> list[str]:
         first, last = int(low), int(high)
         if last < first:
             raise ParseError("a range must not descend", text, position)
-        # Checked before expanding: ten bytes can name a billion hosts.
-        _check_total(already + len(hosts) + last - first + 1, text, position)
+        budget.spend(last - first + 1, len(prefix) + len(high) + len(suffix), position)
         if low.startswith("0") and len(low) > 1:
             hosts += [f"{prefix}{i:0{len(low)}}{suffix}" for i in range(first, last + 1)]
         else:
             hosts += [f"{prefix}{i}{suffix}" for i in range(first, last + 1)]
         position += len(item) + 1
     return hosts
-
-
-def _check_total(total: int, text: str, position: int) -> None:
-    if total > MAX_HOSTS:
-        raise ParseError(f"more than {MAX_HOSTS} hosts", text, position)

@@ -64,6 +64,11 @@ class IDset:
         if mask.bit_length() > _MASK_LIMIT + 1:
             raise ValueError(f"a mask cannot be longer than {_MASK_LIMIT + 1} bits")
         new = cls()
+        low = (mask & -mask).bit_length() - 1
+        run = mask >> max(low, 0)
+        if run and not run & (run + 1):  # one range, the usual case: all of a pool, the nodes of a job
+            new._edges = [low, mask.bit_length()]
+            return new
         # A bit of m ^ (m << 1) is set exactly where membership flips; the text form finds them at the speed of memchr.
         flips = bin(mask ^ (mask << 1))[:1:-1]
         position = flips.find("1")

@@ -1,6 +1,6 @@
 """What the machine has: R and its algebra, requests, and the contract of pools. Names are those of Flux's `flux.resource`.
 
-Everything is imported when it is first asked for.
+Everything is imported when it is first asked for. `Rv1Pool` is here too where its plugin is installed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ __all__ = [
     "ResourcePoolImplementation",
     "ResourceRequest",
     "ResourceSet",
-    "Rv1Pool",
     "Rv1Set",
 ]
 

@@ -86,6 +86,16 @@ def test_log_size_on_the_published_machine(sample):
     assert statistics.mean(logs) == pytest.approx((0.86 * 0.8 + 4.5 + 0.14 * 7) / 2, abs=0.05)
 
 
+def test_how_often_each_power_of_two_is_taken(sample):
+    """Two to the k for powers that round to k: the mass of the two stages around k; the other parallel jobs are few."""
+    found = Counter(job.width for job in sample if job.width > 1 and is_power(job.width))
+    jobs = sum(job.width > 1 for job in sample)
+    for power in range(1, 8):
+        rounded = (distribution(power + 0.5) - distribution(power - 0.5)) * 0.576 / (1 - 0.244)
+        other = chance(power) * (1 - 0.576 / (1 - 0.244))
+        assert found[2**power] / jobs == pytest.approx(rounded + other, abs=0.0105), power
+
+
 @given(machine=st.integers(2, 5000), population=st.sampled_from(sorted(POPULATIONS)), seed=st.integers(0, 2**32))
 def test_sizes_fit_the_machine(machine, population, seed):
     source = random.Random(seed)
@@ -150,17 +160,25 @@ def test_log_gap():
     assert statistics.pvariance(logs) == pytest.approx(shape * scale**2, rel=0.05)
 
 
-def test_daily_cycle(sample):
-    """The share of each half hour is the mass of gamma(8.1737, 3.9631) on it, here by integrating its density."""
-    days = sample[-1].submit // 86400
-    found = Counter(job.submit % 86400 // 1800 for job in sample if job.submit < days * 86400)
+def half_hours():
+    """The mass of gamma(8.1737, 3.9631) on half hours 11..58 of the day, put where they are in the day, by integrating its density."""
 
     def density(x):
         return x ** (8.1737 - 1) * math.exp(-x / 3.9631)
 
-    mass = [
-        sum(density(slot + 1 - 0.5 + (i + 0.5) / 20) for i in range(20)) for slot in (*range(48, 58), *range(10, 48))
-    ]
+    return [sum(density(k - 0.5 + (i + 0.5) / 50) for i in range(50)) for k in (*range(49, 59), *range(11, 49))]
+
+
+def test_weights_of_the_daily_clock():
+    mass = half_hours()
+    assert DailyClock(ALL).weights == pytest.approx([share / sum(mass) * 86400 for share in mass], rel=1e-4)
+
+
+def test_daily_cycle(sample):
+    days = sample[-1].submit // 86400
+    found = Counter(job.submit % 86400 // 1800 for job in sample if job.submit < days * 86400)
+
+    mass = half_hours()
     expected = [count / sum(mass) * sum(found.values()) for count in mass]
 
     def distance(shift):

@@ -21,7 +21,7 @@ MAX_NODES = 1_000_000
 # A jobspec with its script and input files inside.
 MAX_TEXT = 16 << 20
 # The YAML reader is some hundred times slower than the JSON reader; nobody writes this much by hand.
-MAX_YAML = 1 << 20
+MAX_YAML = 1 << 19
 
 _YAML = "tag:yaml.org,2002:"
 

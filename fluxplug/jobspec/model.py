@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from fluxplug.errors import DocumentError, DocumentTypeError
 from fluxplug.jobspec.document import load_document
@@ -24,7 +24,7 @@ from fluxplug.values.count import ResourceCount
 from fluxplug.values.duration import parse_fsd
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from typing_extensions import Self
 
@@ -46,8 +46,6 @@ class Jobspec:
     (also a TypeError) where a type is wrong, with the path of the offending value. Changes made later are not checked.
     """
 
-    _check: ClassVar[Callable[[dict[str, Any]], None]] = staticmethod(check_canonical)
-
     jobspec: dict[str, Any]
 
     def __init__(
@@ -56,6 +54,10 @@ class Jobspec:
         doc = {"resources": resources, "tasks": tasks, "attributes": attributes, "version": version}
         self._check(doc)
         self.jobspec = doc
+
+    @staticmethod
+    def _check(doc: dict[str, Any]) -> None:
+        check_canonical(doc)
 
     @classmethod
     def from_dict(cls, doc: Any) -> Self:
@@ -319,12 +321,14 @@ class Jobspec:
 class JobspecV1(Jobspec):
     """A jobspec of version 1 (RFC 25): integer counts, one task, and a duration (0 for none)."""
 
-    _check = staticmethod(check_v1)
-
     def __init__(
         self, resources: list[Vertex], tasks: list[dict[str, Any]], attributes: dict[str, Any], version: int = 1
     ) -> None:
         super().__init__(resources, tasks, attributes, version)
+
+    @staticmethod
+    def _check(doc: dict[str, Any]) -> None:
+        check_v1(doc)
 
 
 def validate_jobspec(jobspec: str | bytes | Jobspec | None, require_version: int | None = None) -> tuple[bool, Jobspec]:

@@ -149,6 +149,8 @@ def _read_file(path: Path) -> dict[str, Any]:
         if len(text) > MAX_R_BYTES:
             raise ConfigError(f"{path}: has more than {MAX_R_BYTES} characters; that is no R file")
         document = read_json(text)
+        if not isinstance(document, dict):
+            raise DocumentError("", "expected an object")
         read_r(document)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror or error}; check the path") from error
@@ -157,9 +159,8 @@ def _read_file(path: Path) -> dict[str, Any]:
     except ParseError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(f"{path}:{line}: not JSON: {error.reason}; an R file is JSON (RFC 20)") from error
-    except (DocumentError, TypeError) as error:
+    except DocumentError as error:
         raise ConfigError(f"{path}: not an R document (RFC 20): {error}") from error
-    assert isinstance(document, dict)
     return document
 
 

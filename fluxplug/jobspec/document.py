@@ -38,7 +38,10 @@ def load_document(source: str | bytes | Readable) -> Any:
     YAML is understood without tags (`!!str` apart), merge keys and dates; an alias is a copy. Raises DocumentError for anything that
     is neither, is too large or too deep, or has the same key twice.
     """
-    text = _decode(source if isinstance(source, (str, bytes)) else source.read(MAX_TEXT + 1))
+    try:
+        text = _decode(source if isinstance(source, (str, bytes)) else source.read(MAX_TEXT + 1))
+    except UnicodeDecodeError as error:
+        raise DocumentError("", f"not UTF-8: {error}") from error
     if text.lstrip().startswith(("{", "[")):
         try:
             return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
@@ -109,12 +112,7 @@ def _check_scalar(value: Any, path: str) -> None:
 def _decode(raw: str | bytes) -> str:
     if len(raw) > MAX_TEXT:
         raise DocumentError("", f"longer than {MAX_TEXT} bytes")
-    if isinstance(raw, str):
-        return raw.removeprefix("\ufeff")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DocumentError("", f"not UTF-8: {error}") from error
+    return raw.removeprefix("\ufeff") if isinstance(raw, str) else raw.decode("utf-8-sig")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

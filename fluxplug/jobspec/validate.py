@@ -1,12 +1,12 @@
 """The rules of a jobspec: canonical (RFC 14) and version 1 (RFC 25).
 
-They check what a jobspec document says, not whether a machine could run it. They are written out by hand: a submission pays for them,
-and a schema library takes a hundred times as long and says less. Where the RFCs and Flux's Python classes differ:
+They check what a jobspec document says, not whether a machine could run it. They are written out by hand, because every submission
+pays for them. Where the RFCs and Flux's Python classes differ:
 
 - Flux's leniencies that its own users rely on stay: a count of 0 for all but node, slot and core; any resource graph in version 1 (an
   RFC 14 example has such); a task's slot that no slot is labelled with; a `total` beyond the slots (an RFC 25 example has it).
-- What Flux's classes let through and RFC text forbids is refused: empty lists of resources, tasks or children, a count of True,
-  bad or missing numbers in `duration`, two tasks or `per_slot` other than 1 in version 1.
+- What Flux's classes let through and the RFC texts forbid is refused: empty lists of resources, tasks or children, two slots with one
+  label, a count of True, a `duration` that is negative or no number, two tasks or a `per_slot` other than 1 in version 1.
 
 A wrong type is a DocumentTypeError, a wrong value a DocumentError, as they are TypeError and ValueError in Flux; each has the path.
 """

@@ -84,6 +84,7 @@ def chain(levels):
         ("{" + " " * MAX_YAML + "a: 1}", "not JSON"),
         (" " * (MAX_TEXT + 1), "longer"),
         (b"\xff\xfe", "UTF-8"),
+        (io.TextIOWrapper(io.BytesIO(b"\xff"), encoding="utf-8"), "UTF-8"),
     ],
 )
 def test_what_is_refused(text, reason):

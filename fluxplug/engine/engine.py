@@ -84,8 +84,9 @@ def by_urgency(job: Job) -> int:
 class Engine:
     """Pending queues, running jobs and one pool, driven by events.
 
-    `queues` maps a name to (policy, queue depth or None), in the order in which their passes run. `priority` computes a job's priority;
-    `observe` is called after each pass with (queue, now, started, reserved). With `log=False` no event logs are made.
+    `queues` maps a name to (policy, queue depth or None), in the order in which their passes run. `priority` computes a job's
+    priority, `dependencies` what it must wait for beside what it was submitted with; `begin_pass` and `end_pass` are called around each
+    pass. With `log=False` no event logs are made.
     """
 
     def __init__(
@@ -95,8 +96,9 @@ class Engine:
         *,
         clock: ManualClock | None = None,
         priority: Callable[[Job], int] = by_urgency,
+        dependencies: Callable[[Job], list[str]] | None = None,
         begin_pass: Callable[[str, float], None] | None = None,
-        end_pass: Callable[[str, float, int, int], None] | None = None,
+        end_pass: Callable[[str, float, list[int], dict[int, float]], None] | None = None,
         log: bool = True,
     ) -> None:
         self.pool = pool
@@ -113,6 +115,7 @@ class Engine:
         self._feasible: dict[Any, str | None] = {}
         self._sequence = 0
         self._priority = priority
+        self._dependencies = dependencies
         self._begin_pass = begin_pass
         self._end_pass = end_pass
         self._logging = log
@@ -210,13 +213,15 @@ class Engine:
         job = Job(event.jobid, event.request, name, event.time, self._sequence, event.urgency, event.userid)
         job.jobspec = event.jobspec
         self.jobs[event.jobid] = job
+        job.dependencies.update(event.dependencies)
+        if self._dependencies is not None:
+            job.dependencies.update(self._dependencies(job))
         if self._logging:
             context = {"urgency": event.urgency, "userid": event.userid, "flags": 0, "version": 1}
             self._log(job, "submit", context)
-            for description in event.dependencies:
+            for description in sorted(job.dependencies):
                 self._log(job, "dependency-add", {"description": description})
         self._move(job, "validate")
-        job.dependencies.update(event.dependencies)
         reason = self._infeasible(job)
         if reason is not None:
             self._raise(job, "alloc", reason)

@@ -25,8 +25,8 @@ class Pass:
         self.now = now
         self.queue = state.name
         self.freed = freed
-        self.started = 0
-        self.reserved = 0
+        self.started: list[int] = []
+        self.reserved: dict[int, float] = {}
 
     @property
     def pending(self) -> Iterator[Job]:
@@ -76,7 +76,7 @@ class Pass:
             self.deny(job, refusal.reason)
             return False
         engine.begin(job, R, self.now)
-        self.started += 1
+        self.started.append(job.jobid)
         return True
 
     def reserve(self, job: Job) -> float | None:
@@ -89,7 +89,7 @@ class Pass:
             return None
         engine.pool.reserve(job.jobid, job.request, start)
         self._state.promise(job, start)
-        self.reserved += 1
+        self.reserved[job.jobid] = start
         return start
 
     def release(self, job: Job) -> None:

@@ -23,6 +23,12 @@ class Timeline:
         self.times: list[float] = [now]
         self.free: list[int] = [free]
 
+    def copy(self) -> Timeline:
+        """An independent timeline. O(steps)."""
+        new = Timeline.__new__(Timeline)
+        new.times, new.free = self.times.copy(), self.free.copy()
+        return new
+
     def advance(self, now: float) -> None:
         """Forget the past. O(steps dropped)."""
         times = self.times

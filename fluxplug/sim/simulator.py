@@ -12,6 +12,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fluxplug.engine import events as ev
+from fluxplug.ingest import RefusedError
 from fluxplug.sim.outages import Cancel, ChangeLimit, ChangePriority, Outage
 
 if TYPE_CHECKING:
@@ -102,8 +103,37 @@ class Simulator:
             self.schedule.down.extend((rank, since, math.inf) for rank, since in sorted(self._down.items()))
         return self.schedule
 
+    def next_instant(self) -> float:
+        """The time of the next instant; infinite when all is over."""
+        times = [self.engine.next_due()]
+        if self._next is not None:
+            times.append(self._next.submit)
+        if self._ends:
+            times.append(self._ends[0][0])
+        if self._outside_at < len(self._outside):
+            times.append(self._outside[self._outside_at].time)
+        return min(times)
+
+    def run_until_submitted(self, jobid: int) -> None:
+        """Go on until the job has been submitted, or to the end of the trace."""
+        while self.row(jobid) is None and self._next is not None:
+            self.run(until=self._next.submit)
+
+    def row(self, jobid: int) -> dict[str, Any] | None:
+        """What the schedule knows of a job so far; None before its submission. O(jobs)."""
+        schedule = self.schedule
+        if jobid not in schedule.job:
+            return None
+        i = schedule.job.index(jobid)
+        times = {name: getattr(schedule, name)[i] for name in ("submit", "start", "end")}
+        return {
+            **{name: None if math.isnan(time) else time for name, time in times.items()},
+            "width": schedule.width[i],
+            "limit": schedule.limit[i],
+            "outcome": schedule.outcome[i],
+        }
+
     def _submit(self, job: TraceJob) -> None:
-        queue, request = self._admission.admit(job)
         schedule = self.schedule
         row = len(schedule.job)
         schedule.job.append(job.id)
@@ -112,9 +142,17 @@ class Simulator:
         schedule.end.append(math.nan)
         schedule.width.append(job.width)
         schedule.limit.append(job.limit)
+        schedule.ranks.append("")
+        try:
+            queue, request = self._admission.admit(job)
+        except RefusedError as refusal:
+            schedule.outcome.append("refused")
+            schedule.queue.append("")
+            note = f"refused: {refusal}"
+            schedule.notes[note] = schedule.notes.get(note, 0) + 1
+            return
         schedule.outcome.append("pending")
         schedule.queue.append(queue)
-        schedule.ranks.append("")
         self._active[job.id] = (row, job.run, job.killed)
         actions = self.engine.handle(ev.Submit(job.submit, job.id, request, queue))
         if actions.log or actions.stop:

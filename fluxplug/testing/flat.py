@@ -35,6 +35,10 @@ class FlatRequest:
         return evolve(self, duration=duration)
 
     @property
+    def ncores(self) -> int:
+        return self.amount
+
+    @property
     def seconds(self) -> float:
         return self.duration or math.inf
 
@@ -48,6 +52,9 @@ class FlatR:
 
     def dumps(self) -> str:
         return str(self.amount)
+
+    def count(self, name: str) -> int:
+        return self.amount if name == "core" else 0
 
 
 class FlatPool(ResourcePoolImplementation):

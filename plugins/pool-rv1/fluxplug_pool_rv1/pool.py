@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from fluxplug.clock import SystemClock
 from fluxplug.errors import InfeasibleRequest, InsufficientResources
-from fluxplug.resource.pool import ResourcePoolImplementation
 from fluxplug.resource.request import ResourceRequest
 from fluxplug.resource.rset import ResourceSet, Rv1Set
 from fluxplug.values.idset import IDset
@@ -22,6 +21,7 @@ from fluxplug_pool_rv1.demand import Demand
 from fluxplug_pool_rv1.ledger import NOTHING, Ledger
 from fluxplug_pool_rv1.machine import Machine, by_content
 from fluxplug_pool_rv1.placement import choose
+from fluxplug_pool_rv1.planned import Planned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ class Held(NamedTuple):
     open_ended: bool
 
 
-class Rv1Pool(ResourcePoolImplementation):
+class Rv1Pool(Planned):
     """The pure-Python pool: worst-fit over cores and GPUs of nodes, with ranges, constraints and exclusive nodes.
 
     A request goes to the nodes with the most free cores, then the most free GPUs, then the lowest rank, and gets the lowest free
@@ -345,15 +345,19 @@ class Rv1Pool(ResourcePoolImplementation):
 
     def _taken(self, jobid: int, parts: Sequence[Part], end: float) -> None:
         """A job has taken these pieces until `end` (infinite: no end)."""
+        self._planned_taken(jobid, parts, end)
 
     def _given_back(self, jobid: int, parts: Sequence[Part], final: bool) -> None:
         """A job has given these pieces back; `final` if they were the last."""
+        self._planned_given_back(jobid, parts)
 
     def _end_changed(self, jobid: int, parts: Sequence[Part], before: float, end: float) -> None:
         """The planned end of a job has moved."""
+        self._planned_end(jobid, end)
 
     def _availability_changed(self) -> None:
         """Ranks went up or down, or were removed."""
+        self._planned_anew()
 
     # Pools and sets made of it.
 
@@ -492,6 +496,7 @@ class Rv1Pool(ResourcePoolImplementation):
                 raise AssertionError(f"rank {machine.ranks[i]}: free {free} and held {taken} are not {full}")
         if self._usable != self._up & self._present:
             raise AssertionError("the mask of usable ranks is stale")
+        self._check_plan()
 
 
 def _no_log(level: int, text: str) -> None:

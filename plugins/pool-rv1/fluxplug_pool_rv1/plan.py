@@ -1,0 +1,474 @@
+"""The plan of an Rv1 pool: what is promised to whom from when, and what of the machine stays free beside it.
+
+    lines       how much is free over time, a `Timeline` a class of interchangeable nodes: the number of idle ones. A machine of
+                one node has instead one of its cores and one of its GPUs
+    tracked     index -> {holder: end} for nodes that are shared, or that a promise names; a node counts as idle in its line after
+                the last of these ends
+    promises    jobid -> Promise
+
+A promise binds amounts, not names, where that is enough: cores of a single node, or whole nodes of classes (nodes that have the same cores,
+GPUs and properties). Requests for parts of nodes on a machine of many name the nodes, with counts of cores and GPUs; `shared` does these.
+
+What is idle in a line only becomes more with time, promises aside: a node that is named for later is left out until that is over. So
+when every line stays at zero or above, every promise of whole nodes can be kept (interval scheduling on interchangeable machines).
+
+The pool tells the plan of every change; the plan answers for promises alone, and never places anything.
+"""
+
+from __future__ import annotations
+
+import math
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, Any
+
+from fluxplug.resource.bits import lowest, members
+from fluxplug.resource.timeline import Timeline
+from fluxplug_pool_rv1 import shared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from fluxplug.resource.request import ResourceRequest
+    from fluxplug_pool_rv1.demand import Demand
+    from fluxplug_pool_rv1.ledger import Ledger
+    from fluxplug_pool_rv1.machine import Machine, Part
+
+OVERDUE = 1.0
+"""Seconds for which a job that should be over is planned on, again and again until it is."""
+
+MAX_CLASSES = 64
+"""More classes than this are merged by content alone; constraints on properties then name nodes."""
+
+Named = list[tuple[int, int, int]]
+"""(index, cores, GPUs) of the nodes that a promise names."""
+
+
+class Promise:
+    """Resources from `start` until `end`: `cores` and `gpus` of the single node, `nodes` of classes, or `named` parts of nodes."""
+
+    __slots__ = ("cores", "end", "gpus", "named", "nodes", "request", "start")
+
+    def __init__(self, request: ResourceRequest, start: float) -> None:
+        self.request = request
+        self.start = start
+        self.end = start + (request.duration or math.inf)
+        self.cores = self.gpus = 0
+        self.nodes: list[tuple[int, int]] = []
+        self.named: Named = []
+
+
+class Want:
+    """A demand as the plan sees it: an amount of one line (`line`), of several classes (`classes`), or parts of nodes (neither)."""
+
+    __slots__ = ("amount", "classes", "gpus", "line")
+
+    def __init__(self) -> None:
+        self.line: Timeline | None = None
+        self.amount = 0
+        self.gpus = 0
+        self.classes: list[int] = []
+
+
+class Plan:
+    """The plan over `ledger`'s machine; `usable` is the mask of the ranks that are up and not removed."""
+
+    def __init__(self, machine: Machine, ledger: Ledger, usable: int, now: float) -> None:
+        self.machine = machine
+        self.ledger = ledger
+        self.usable = usable
+        self.single = len(machine.ranks) == 1
+        self.promises: dict[int, Promise] = {}
+        self.held: dict[int, tuple[Sequence[Part], float]] = {}
+        self.tracked: dict[int, dict[int, float]] = {}
+        self.tracked_mask = 0
+        self.naming = 0
+        self.counting = 0
+        self.version = 0
+        self._ends: list[tuple[float, int]] = []
+        self._named: tuple[Demand, float, int, Named] | None = None
+        self._wants: dict[Demand, Want] = {}
+        self._class_of: list[int] | None = None
+        if self.single:
+            cores, gpus = machine.full[0]
+            self.classes = [1]
+            self.lines = [Timeline(n if usable else 0, now) for n in (cores.bit_count(), gpus.bit_count())]
+        else:
+            self.classes = node_classes(machine)
+            self.lines = [Timeline((mask & usable).bit_count(), now) for mask in self.classes]
+
+    # What the pool tells.
+
+    def take(self, jobid: int, parts: Sequence[Part], start: float, end: float) -> None:
+        """A job holds these pieces from now on, until `end` as far as is known."""
+        self.held[jobid] = (parts, end)
+        self.version += 1
+        if end < math.inf:
+            heappush(self._ends, (end, jobid))
+        for part in parts:
+            self._hold(jobid, part, start, end)
+
+    def give(self, jobid: int, parts: Sequence[Part], now: float, rest: Sequence[Part]) -> None:
+        """A job has let go of these pieces; `rest` is what it keeps."""
+        _, end = self.held.pop(jobid)
+        self.version += 1
+        if rest:
+            self.held[jobid] = (rest, end)
+        for part in parts:
+            self._let_go(jobid, part, now, end)
+
+    def move_end(self, jobid: int, now: float, end: float) -> None:
+        """The planned end of a holder changes."""
+        parts, old = self.held.pop(jobid)
+        for part in parts:
+            self._let_go(jobid, part, now, old)
+        self.take(jobid, parts, now, end)
+
+    def advance(self, now: float) -> None:
+        """Expect holders that are overdue to let go at any moment, but not now. Amortised O(log holders) each."""
+        ends = self._ends
+        while ends and ends[0][0] <= now:
+            end, jobid = heappop(ends)
+            held = self.held.get(jobid)
+            if held is not None and held[1] == end:
+                self.move_end(jobid, now, now + OVERDUE)
+
+    def _hold(self, jobid: int, part: Part, start: float, end: float) -> None:
+        mask, cores, gpus, _ = part
+        if self.single:
+            if self.usable:
+                self.lines[0].advance(start)
+                self.lines[0].take(start, end, cores.bit_count())
+                if gpus:
+                    self.lines[1].advance(start)
+                    self.lines[1].take(start, end, gpus.bit_count())
+            return
+        named = mask & self.tracked_mask
+        whole = mask & self.machine.kinds.get((cores, gpus), 0) & ~named
+        self._count(whole & self.usable, start, end, 1)
+        for i in members(mask ^ whole):
+            self.track(i, jobid, start, end)
+
+    def _let_go(self, jobid: int, part: Part, now: float, end: float) -> None:
+        mask, cores, gpus, _ = part
+        if self.single:
+            if self.usable and end > now:
+                self.lines[0].advance(now)
+                self.lines[0].take(now, end, -cores.bit_count())
+                if gpus:
+                    self.lines[1].advance(now)
+                    self.lines[1].take(now, end, -gpus.bit_count())
+            return
+        named = mask & self.tracked_mask
+        if end > now:
+            self._count((mask ^ named) & self.usable, now, end, -1)
+        for i in members(named):
+            self.untrack(i, jobid, now)
+
+    def _count(self, mask: int, start: float, end: float, sign: int) -> None:
+        """Take idle nodes from the lines of their classes, or give them back."""
+        if not mask or start >= end:
+            return
+        for line, ranks in zip(self.lines, self.classes, strict=True):
+            number = (mask & ranks).bit_count()
+            if number:
+                line.advance(start)
+                line.take(start, end, sign * number)
+
+    def track(self, i: int, key: int, now: float, end: float) -> None:
+        """One more holder of a node that is kept by name; negative keys are promises."""
+        holders = self.tracked.get(i)
+        if holders is None:
+            holders = self.tracked[i] = self._holders(i)
+            self.tracked_mask |= 1 << i
+        old = max(holders.values(), default=now)
+        holders[key] = max(end, holders.get(key, now))
+        self._stretch(i, max(old, now), max(old, end), 1)
+
+    def untrack(self, i: int, key: int, now: float) -> None:
+        """One holder less."""
+        holders = self.tracked[i]
+        old = max(holders.values())
+        del holders[key]
+        new = max(holders.values(), default=now)
+        self._stretch(i, max(new, now), old, -1)
+        if not holders:
+            del self.tracked[i]
+            self.tracked_mask ^= 1 << i
+
+    def _stretch(self, i: int, start: float, end: float, sign: int) -> None:
+        if end > start and self.usable >> i & 1:
+            self.lines[self.class_of[i]].take(start, end, sign)
+
+    def _holders(self, i: int) -> dict[int, float]:
+        """Who holds a node that was not tracked: at most one job, all of it, and it is in the line already."""
+        for jobid, (parts, end) in self.held.items():
+            if any(part[0] >> i & 1 for part in parts):
+                return {jobid: end}
+        return {}
+
+    @property
+    def class_of(self) -> list[int]:
+        """Index -> class."""
+        if self._class_of is None:
+            self._class_of = [0] * len(self.machine.ranks)
+            for number, mask in enumerate(self.classes):
+                for i in members(mask):
+                    self._class_of[i] = number
+        return self._class_of
+
+    # What can be had.
+
+    def want(self, demand: Demand) -> Want:
+        """How the plan sees a demand; kept as long as the demand is."""
+        found = self._wants.get(demand)
+        if found is None:
+            found = self._wants[demand] = self._read(demand)
+        return found
+
+    def _read(self, demand: Demand) -> Want:
+        want = Want()
+        machine = self.machine
+        match = machine.everything if demand.match is None else demand.match
+        if self.single:
+            full = machine.full[0]
+            if demand.exclusive:
+                want.amount, want.gpus = full[0].bit_count(), full[1].bit_count()
+            else:
+                want.amount, want.gpus = demand.cores * demand.least, demand.gpus * demand.least
+            if not match & 1:
+                want.amount = full[0].bit_count() + 1
+            want.line = self.lines[0]
+            return want
+        classes = []
+        for number, mask in enumerate(self.classes):
+            if not mask & match:
+                continue
+            cores, gpus = machine.full[mask.bit_length() - 1]
+            have, have_gpus = cores.bit_count(), gpus.bit_count()
+            if have < demand.cores or have_gpus < demand.gpus:
+                continue
+            whole = demand.exclusive or (have == demand.cores and have_gpus == demand.gpus)
+            if not whole or mask & ~match:
+                return want
+            classes.append((-machine.key((cores, gpus)), number))
+        want.classes = [number for _, number in sorted(classes)]
+        want.amount = demand.least
+        if len(classes) == 1:
+            want.line = self.lines[classes[0][1]]
+        return want
+
+    def earliest(self, demand: Demand, duration: float, after: float) -> float | None:
+        """The first time from `after` on at which a demand fits beside all promises; None if never."""
+        want = self.want(demand)
+        if want.line is not None:
+            if not want.gpus:
+                return want.line.earliest(want.amount, duration, after)
+            return self._earliest_of_two(want, duration, after)
+        if want.classes:
+            return self._earliest_of_classes(want, duration, after)
+        found = shared.earliest(self, demand, duration, after)
+        if found is None:
+            return None
+        self._named = (demand, found[0], self.version, found[1])
+        return found[0]
+
+    def _earliest_of_two(self, want: Want, duration: float, after: float) -> float | None:
+        """Cores and GPUs of the single node: each line in turn moves the time on until both agree."""
+        cores, gpus = self.lines
+        start: float | None = after
+        while start is not None:
+            start = cores.earliest(want.amount, duration, start)
+            if start is None:
+                return None
+            other = gpus.earliest(want.gpus, duration, start)
+            if other == start:
+                return start
+            start = other
+        return None
+
+    def _earliest_of_classes(self, want: Want, duration: float, after: float) -> float | None:
+        lines = [self.lines[number] for number in want.classes]
+        times = sorted({after, *(time for line in lines for time in line.times if time > after)})
+        for start in times:
+            if sum(max(line.least(start, start + duration), 0) for line in lines) >= want.amount:
+                return start
+        return None
+
+    def promise(self, jobid: int, request: ResourceRequest, demand: Demand, start: float, now: float) -> bool:
+        """Promise a demand from `start` on; False if that would break another promise."""
+        promise = Promise(request, start)
+        want = self.want(demand)
+        if self.single:
+            if self.lines[0].least(start, promise.end) < want.amount:
+                return False
+            if want.gpus and self.lines[1].least(start, promise.end) < want.gpus:
+                return False
+            promise.cores, promise.gpus = want.amount, want.gpus
+        elif want.classes:
+            left = want.amount
+            for number in want.classes:
+                number_here = min(left, self.lines[number].least(start, promise.end))
+                if number_here > 0:
+                    promise.nodes.append((number, number_here))
+                    left -= number_here
+            if left:
+                return False
+        else:
+            if self._named is None or self._named[:3] != (demand, start, self.version):
+                if self.earliest(demand, promise.end - start, start) != start:
+                    return False
+            assert self._named is not None
+            promise.named = self._named[3]
+        self.promises[jobid] = promise
+        self._bind(jobid, promise, now)
+        return True
+
+    def _bind(self, jobid: int, promise: Promise, now: float, sign: int = 1) -> None:
+        start, end = promise.start, promise.end
+        self.version += 1
+        if self.single:
+            self.lines[0].take(start, end, sign * promise.cores)
+            if promise.gpus:
+                self.lines[1].take(start, end, sign * promise.gpus)
+        self.counting += sign * bool(promise.nodes)
+        self.naming += sign * bool(promise.named)
+        for number, nodes in promise.nodes:
+            self.lines[number].take(start, end, sign * nodes)
+        for i, _, _ in promise.named:
+            if sign > 0:
+                self.track(i, ~jobid, now, end)
+            else:
+                self.untrack(i, ~jobid, now)
+
+    def lift(self, jobid: int, now: float) -> Promise | None:
+        """Take a promise out of the plan."""
+        promise = self.promises.pop(jobid, None)
+        if promise is not None:
+            self._bind(jobid, promise, now, -1)
+        return promise
+
+    def put_back(self, jobid: int, promise: Promise, now: float) -> None:
+        """Put a promise back as it was."""
+        self.promises[jobid] = promise
+        self._bind(jobid, promise, now)
+
+    def renew(self, jobids: Iterable[int], demand_of: Any, now: float) -> list[tuple[int, float]]:
+        """One round of renewal (see the pool contract).
+
+        Promises of amounts that cannot move cost one scan of their line, or less: what one scan has shown, that no stretch before some
+        time is long enough, holds for every later promise of as much or more that lasts as long or longer and begins no later, unless
+        it can slide forward from where it is; a promise that moves only opens what lies after its old start.
+        """
+        moved = []
+        for line in self.lines:
+            line.advance(now)
+        barred: dict[tuple[int, int], tuple[float, float]] = {}
+        for jobid in jobids:
+            promise = self.promises.get(jobid)
+            if promise is None or promise.start <= now:
+                continue
+            request = promise.request
+            demand = demand_of(request)
+            want = self.want(demand)
+            line, old = want.line, promise.start
+            if line is None or want.gpus or promise.named:
+                start = self._renew_one(jobid, promise, demand, now)
+            else:
+                duration = promise.end - old
+                key = (id(line), want.amount)
+                known = barred.get(key)
+                if (
+                    known is not None
+                    and duration >= known[0]
+                    and old <= known[1]
+                    and line.free_before(old) < want.amount
+                ):
+                    continue
+                start = line.earlier(want.amount, duration, old)
+                if start is None:
+                    barred[key] = (duration, old)
+                    continue
+                line.take(old, promise.end, -want.amount)
+                promise.start, promise.end = start, start + duration
+                line.take(start, promise.end, want.amount)
+            if start is not None:
+                moved.append((jobid, start))
+                for key, (duration, until) in barred.items():
+                    if until > old:
+                        barred[key] = (duration, old)
+        return moved
+
+    def _renew_one(self, jobid: int, promise: Promise, demand: Demand, now: float) -> float | None:
+        self.lift(jobid, now)
+        start = self.earliest(demand, promise.end - promise.start, now)
+        if start is None or start >= promise.start or not self.promise(jobid, promise.request, demand, start, now):
+            self.put_back(jobid, promise, now)
+            return None
+        return start
+
+    def room(self, demand: Demand, now: float) -> float:
+        """An upper bound on the seconds for which a demand could be held from now on; -1 if it cannot be had now."""
+        want = self.want(demand)
+        if want.line is not None and not self.naming:
+            room = want.line.room(want.amount, now)
+            if want.gpus and room >= 0:
+                return min(room, self.lines[1].room(want.gpus, now))
+            return room
+        return math.inf if shared.enough_free(self, demand) else -1.0
+
+    def limits(
+        self, demand: Demand, now: float, end: float
+    ) -> tuple[int | None, dict[int, tuple[int, int]] | None] | None:
+        """What a job that starts now may use: (eligible ranks or None for all, caps or None). None if it cannot start.
+
+        Only asked while there are promises. `eligible` counts beside what is up and matches the constraint.
+        """
+        want = self.want(demand)
+        if self.single:
+            cores = self.lines[0].least(now, end)
+            gpus = self.lines[1].least(now, end) if self.lines[1].free != [0] else 0
+            if cores < want.amount or gpus < want.gpus:
+                return None
+            return None, {0: (cores, gpus)} if demand.most != demand.least and not demand.exclusive else None
+        if want.line is not None and not self.naming and demand.most == demand.least:
+            return (None, None) if want.line.least(now, end) >= want.amount else None
+        return shared.limits(self, demand, now, end)
+
+    def idle_of(self, number: int, most: int) -> int:
+        """Up to so many of the lowest idle nodes of a class, by mask; named ones left out."""
+        idle = self.ledger.idle & self.classes[number] & self.usable & ~self.tracked_mask
+        return idle if most >= idle.bit_count() else lowest(idle, max(most, 0))
+
+    def check(self, now: float) -> None:
+        """Recompute the lines from what is held and promised. Raises AssertionError."""
+        fresh = Plan(self.machine, self.ledger, self.usable, now)
+        for jobid, (parts, end) in self.held.items():
+            fresh.take(jobid, parts, now, end)
+        for jobid, promise in self.promises.items():
+            assert promise.end > now or promise.start <= now, (jobid, promise.start, now)
+            fresh.put_back(jobid, promise, now)
+        for line, expected in zip(self.lines, fresh.lines, strict=True):
+            line.check()
+            line.advance(now)
+            assert (line.times[1:], line.free) == (expected.times[1:], expected.free), (
+                line.times,
+                line.free,
+                expected.times,
+                expected.free,
+            )
+        assert self.tracked_mask == sum(1 << i for i in self.tracked)
+
+
+def node_classes(machine: Machine) -> list[int]:
+    """The masks of interchangeable nodes: same cores, GPUs and properties. Largest nodes first."""
+    found: list[int] = []
+    properties = [machine.mask(ranks) for _, ranks in sorted(machine.whole.property_ranks.items())]
+    kinds = [machine.kinds[node] for key in machine.kind_keys for node in machine.kinds_of_key[key]]
+    for kind in kinds:
+        split = [kind]
+        for mask in properties:
+            split = [piece for old in split for piece in (old & mask, old & ~mask) if piece]
+            if len(split) + len(found) > MAX_CLASSES:
+                return kinds
+        found.extend(split)
+    return found

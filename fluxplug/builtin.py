@@ -21,3 +21,11 @@ def fluxplug_register_workloads() -> list[type]:
     from fluxplug.sim.lublin import Lublin  # noqa: PLC0415
 
     return [Lublin]
+
+
+@hookimpl
+def fluxplug_register_reports() -> list[type]:
+    from fluxplug.report.html import HtmlReport  # noqa: PLC0415
+    from fluxplug.report.svg import SvgReport  # noqa: PLC0415
+
+    return [HtmlReport, SvgReport]

@@ -5,6 +5,7 @@ Nothing is scheduled. The first fault ends the check, with file, line and key.
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,10 +60,16 @@ def _summary(config: Config, plugins: Plugins) -> Iterator[tuple[str, str]]:
 
 
 def _queue(queue: QueueConfig, plugins: Plugins) -> str:
+    from fluxplug.values.duration import fsd_c  # noqa: PLC0415
+
     policy = plugins.policies[queue.queue_policy]
     text = f"{queue.name or '(without a name)'}: {policy.name}{_params(queue.policy_params)}, of {policy.owner}"
     if queue.queue_params.depth is not None:
         text += f"; queue depth {queue.queue_params.depth}"
+    if queue.policy.limits.duration != math.inf:
+        text += f"; time limit up to {fsd_c(queue.policy.limits.duration)}"
+    if queue.policy.default_duration is not None:
+        text += f"; default {fsd_c(queue.policy.default_duration)}"
     if queue.properties:
         text += f"; nodes with {', '.join(queue.properties)}"
     return text

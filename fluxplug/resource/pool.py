@@ -208,19 +208,19 @@ class ResourcePoolImplementation(ABC):
         """Whether every promise, and `request` from `start` on, can be placed in the order of their starts."""
         future = self.copy()
         new = Promise(-1, request, start)
-        changes = [(end, 0, jobid, None) for jobid, end in self._ends()]
+        changes: list[tuple[float, int, int, Promise | None]] = [(end, 0, jobid, None) for jobid, end in self._ends()]
         for number, promise in enumerate([*self._promises.values(), new]):
             key = -1 - number  # never the id of a holder
             changes.append((promise.start, 1, key, promise))
             changes.append((promise.end, 0, key, None))
         try:
-            for time, _, key, promise in sorted(changes, key=lambda change: (change[0], change[1], -change[2])):
+            for time, _, key, placed in sorted(changes, key=lambda change: (change[0], change[1], -change[2])):
                 if time == math.inf:
                     break
-                if promise is None:
+                if placed is None:
                     future.free(key, final=True)
                 else:
-                    future.place(key, promise.request)
+                    future.place(key, placed.request)
         except (InsufficientResources, InfeasibleRequest):
             return False
         return True

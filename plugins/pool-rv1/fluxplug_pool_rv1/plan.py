@@ -314,9 +314,9 @@ class Plan:
             if left:
                 return False
         else:
-            if self._named is None or self._named[:3] != (demand, start, self.version):
-                if self.earliest(demand, promise.end - start, start) != start:
-                    return False
+            known = self._named is not None and self._named[:3] == (demand, start, self.version)
+            if not known and self.earliest(demand, promise.end - start, start) != start:
+                return False
             assert self._named is not None
             promise.named = self._named[3]
         self.promises[jobid] = promise
@@ -360,8 +360,8 @@ class Plan:
         it can slide forward from where it is; a promise that moves only opens what lies after its old start.
         """
         moved = []
-        for line in self.lines:
-            line.advance(now)
+        for each in self.lines:
+            each.advance(now)
         barred: dict[tuple[int, int], tuple[float, float]] = {}
         for jobid in jobids:
             promise = self.promises.get(jobid)

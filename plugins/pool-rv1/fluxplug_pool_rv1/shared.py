@@ -89,7 +89,7 @@ class _Future:
     def choose(self, most: dict[int, int] | None, usable: Amounts) -> Named:
         """The nodes for the demand's least, most free first, then the lowest; on each the units that fit."""
         plan, demand = self.plan, self.demand
-        offers = []
+        offers: list[tuple[int, int, int, int]] = []
         for number, ranks in enumerate(plan.classes):
             idle = self.idle & ranks
             if most is not None and most[number] < idle.bit_count():

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from argparse import Namespace, _ArgumentGroup
     from collections.abc import Mapping, Sequence
 
+    from fluxplug.engine.job import Job
+
 hookimpl = HookimplMarker("fluxplug")
 _hookspec = HookspecMarker("fluxplug")
 
@@ -120,7 +122,7 @@ def fluxplug_validate_jobspec(jobspec: dict[str, Any]) -> None:
 
 
 @_hookspec
-def fluxplug_job_dependencies(job: Any) -> list[str]:  # type: ignore[empty-body]
+def fluxplug_job_dependencies(job: Job) -> list[str]:  # type: ignore[empty-body]
     """Name what a job must wait for, beyond what its jobspec says.
 
     Called once for each job, when it enters the queue. Must not change the job. Returns a list of descriptions, shown by
@@ -129,7 +131,7 @@ def fluxplug_job_dependencies(job: Any) -> list[str]:  # type: ignore[empty-body
 
 
 @_hookspec(firstresult=True)
-def fluxplug_job_priority(job: Any) -> int | None:
+def fluxplug_job_priority(job: Job) -> int | None:
     """Give a job its priority: 0 (held) to 4294967295, higher goes first.
 
     Called when a job becomes eligible and whenever its urgency changes. Must not change the job. The first plugin that returns a

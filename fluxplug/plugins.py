@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from fluxplug.engine.job import Job
+
 PREFIX = "fluxplug_"
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(PREFIX))
 MAX_PRIORITY = 4294967295  # RFC 21: priorities are unsigned 32-bit
@@ -251,7 +253,7 @@ class Plugins:
         """Ask plugins whether a jobspec is acceptable. Raises ValueError, with the reason, where one refuses."""
         self._hook.fluxplug_validate_jobspec(jobspec=jobspec)
 
-    def job_dependencies(self, job: Any) -> list[str]:
+    def job_dependencies(self, job: Job) -> list[str]:
         """What plugins say that a job must wait for, in loading order. Raises PluginError for an answer that is no list of str."""
         answers = self._hook.fluxplug_job_dependencies(job=job)
         for answer in answers:
@@ -259,7 +261,7 @@ class Plugins:
                 raise PluginError(self._bad_answer("fluxplug_job_dependencies", answer, "a list of texts"))
         return [text for answer in reversed(answers) for text in answer]
 
-    def job_priority(self, job: Any) -> int | None:
+    def job_priority(self, job: Job) -> int | None:
         """The priority that the first plugin with an opinion gives; None where none has one. Raises PluginError for no priority."""
         answer = self._hook.fluxplug_job_priority(job=job)
         if answer is None or (type(answer) is int and 0 <= answer <= MAX_PRIORITY):

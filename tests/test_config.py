@@ -479,7 +479,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("text", ["x = " + "[" * 100_000, "a." * 5000 + "b = 1", "x = " + "{a = " * 2000])
     def test_nesting(self, load, text):
-        with pytest.raises(ConfigError, match=r"nested too deeply|broken TOML"):
+        with pytest.raises(ConfigError, match=r"nested too deeply|broken TOML|no such table"):
             load(text)
 
     def test_a_config_class_that_toml_cannot_fill(self, load):

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 KEYS_GO = {
     "pool": "[pool.{name}]",
     "policy": "policy-params of [sched] or [queues.NAME]",
-    "trace": "options of the trace",
-    "workload": "options of the model (--set KEY=VALUE)",
-    "report": "options of the report",
+    "trace": "--set KEY=VALUE of `fluxplug simulate`",
+    "workload": "--set KEY=VALUE of `fluxplug workload generate`",
+    "report": "arguments of the class",
 }
 
 

@@ -1,23 +1,37 @@
-# `make demo` and `make test` need Python 3.10 or newer and make: everything else goes into a virtual environment of their own.
+# `make demo` and `make test` need Python 3.10 or newer and make: all else goes into a virtual environment of the tree's own.
+# Plain make and sh, so that it runs where a newcomer is. PYTHON chooses the Python, VENV the folder, ARGS goes to pytest.
 
-PYTHON ?= python3
 VENV ?= .venv
-BIN := $(VENV)/bin
-DISTRIBUTIONS := . $(sort $(wildcard plugins/*))
-PROJECTS := pyproject.toml $(sort $(wildcard plugins/*/pyproject.toml)) constraints.txt
+PYTHON ?=
+ARGS ?=
 
-.PHONY: demo test test-all check bench docs clean
+# By relative paths throughout: those of the tree may have spaces, which make cannot handle.
+BIN := $(VENV)/bin
+PROJECTS := $(sort $(wildcard plugins/*/pyproject.toml csrc/pyproject.toml))
+EDITABLE := $(patsubst %/pyproject.toml,-e ./%,$(PROJECTS))
+
+# The build back end is held to the constraints too: newer pips read the one variable for that, older ones the other.
+PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
+  $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: help demo test test-all check bench clean force
+
+help:
+	@echo 'make demo       run a sample workload under three queue policies, and draw the result'
+	@echo 'make test       run the tests (ARGS="-k idset" runs some of them)'
+	@echo 'make test-all   run the tests on each of Python 3.10 to 3.13 that this machine has'
+	@echo 'make check      lint, formatting and types'
+	@echo 'make bench      measure speed against peers and bounds'
+	@echo 'make clean      remove what was installed and built'
 
 demo: $(VENV)/installed
-	@$(BIN)/python -m fluxplug simulate samples/lublin-64.swf --nodes 64 --cores 1 \
-	  --policy fcfs --policy easy --policy conservative --report out/demo.html
-	@$(BIN)/python -m fluxplug explain samples/lublin-64.swf --config conf/demo.toml --queued --at 2000000 --limit 5
+	@.ci/demo $(BIN)
 
 test: $(VENV)/installed
-	$(BIN)/pytest -q -n auto
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 8 --dist loadgroup $(ARGS)
 
-test-all: $(VENV)/installed
-	$(BIN)/python tests/all_versions.py
+test-all:
+	@.ci/test-all $(MAKE)
 
 check: $(VENV)/checkers
 	$(BIN)/ruff check .
@@ -28,19 +42,17 @@ bench: $(VENV)/installed
 	$(BIN)/python bench/run.py
 
 clean:
-	rm -rf $(VENV) out build dist
+	rm -rf .venv .venv-3.* out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-$(VENV)/python: 
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
-	  { echo "fluxplug needs Python 3.10 or newer; $(PYTHON) is $$($(PYTHON) --version). Use: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	touch $@
+# Made anew when PYTHON names another version, or when the Python that it was made of has gone.
+$(VENV)/python: force
+	@.ci/make-venv $(VENV) "$(PYTHON)"
 
-$(VENV)/installed: $(VENV)/python $(PROJECTS)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(patsubst %,-e ./%,$(filter-out .,$(DISTRIBUTIONS))) -e '.[test]'
-	touch $@
+$(VENV)/installed: $(VENV)/python pyproject.toml $(PROJECTS) constraints.txt
+	@echo 'Installing fluxplug and its plugins into $(VENV) ...'
+	@$(PIP) -e '.[test]' $(EDITABLE)
+	@touch $@
 
 $(VENV)/checkers: $(VENV)/installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[check]' --no-deps 2>/dev/null || true
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt mypy ruff types-PyYAML
-	touch $@
+	@$(PIP) -e '.[check]'
+	@touch $@

@@ -268,7 +268,7 @@ def test_the_first_jobs_of_seed_one():
 FIRST = [(314, 18225, 1, 18225), (566, 1313, 2, 1313), (656, 34357, 1, 34357)]
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**64), machine=st.integers(2, 300), population=st.sampled_from(sorted(POPULATIONS)))
 def test_our_reader_reads_what_we_write(tmp_path_factory, seed, machine, population):
     path = tmp_path_factory.mktemp("lublin") / "log.swf"

@@ -6,7 +6,7 @@ import gzip
 from typing import ClassVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluxplug.errors import ConfigError, TraceError
@@ -24,6 +24,7 @@ def test_lines_are_numbered_from_one_and_the_last_needs_no_newline(tmp_path, pac
     assert list(read_lines(path)) == [(1, b"one"), (2, b""), (3, b"three\r"), (4, b"four")]
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=2000))
 def test_lines_joined_are_the_file(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("lines") / "log"
@@ -62,6 +63,7 @@ def test_a_file_that_cannot_be_opened_is_a_trace_error(tmp_path):
         list(read_lines(tmp_path))
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=300))
 def test_any_bytes_are_objects_or_problems(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("json") / "log"

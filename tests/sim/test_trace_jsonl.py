@@ -6,7 +6,7 @@ import copy
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluxplug.errors import TraceError
@@ -172,6 +172,7 @@ def bent(draw):
     return json.dumps(made).encode()
 
 
+@settings(deadline=None)
 @given(data=st.one_of(st.binary(max_size=100), bent()))
 def test_any_bytes_are_jobs_or_trace_errors(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("jsonl") / "log.jsonl"

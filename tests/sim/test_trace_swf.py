@@ -6,7 +6,7 @@ import csv
 import gzip
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluxplug.errors import TraceError
@@ -144,6 +144,7 @@ def test_an_unsorted_log_is_an_error_that_says_what_to_do(read):
     assert order(read(*lines, sort=True)) == [(2, 5), (4, 5), (1, 10), (3, 10)]
 
 
+@settings(deadline=None)
 @given(
     submits=st.lists(st.integers(-2, 4), max_size=12).map(sorted),
     runs=st.lists(st.integers(0, 1), min_size=12, max_size=12),
@@ -212,9 +213,12 @@ def test_a_machine_without_cores_is_a_bug_of_the_caller(read):
 
 
 WORDS = st.sampled_from(["1", "-1", "0", "7.5", "1e3", "x", "--", "1.2.3", "9" * 20, ";", "\x00", "\u00e9", "inf"])
-LINES = st.one_of(st.text(max_size=60), st.lists(WORDS, min_size=17, max_size=19).map(" ".join))
+LINES = st.one_of(
+    st.text("19.-+eE ;:\t\r\x00\u00e9\ud7ff", max_size=60), st.lists(WORDS, min_size=17, max_size=19).map(" ".join)
+)
 
 
+@settings(deadline=None)
 @given(data=st.one_of(st.binary(max_size=300), st.lists(LINES, max_size=6).map(lambda x: "\n".join(x).encode())))
 def test_any_bytes_are_jobs_or_trace_errors(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("swf") / "log.swf"

@@ -69,7 +69,9 @@ class Rv1Pool(Planned):
     InsufficientResources = InsufficientResources
     InfeasibleRequest = InfeasibleRequest
 
+    # Which of Flux's hooks a subclass overrides.
     _by_candidates: ClassVar[bool] = False
+    _own_feasibility: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -158,8 +160,8 @@ class Rv1Pool(Planned):
     ) -> tuple[list[Part], int]:
         """The pieces that a request would get now, and its slots; changes nothing. Raises as `place` does."""
         demand = self._demand(request.shape)
-        if demand.reason is not None:
-            raise InfeasibleRequest(demand.reason)
+        if demand.reason is not None or self._own_feasibility:
+            self._check_feasibility(request)
         eligible = self._eligible(demand, eligible)
         if self._by_candidates:
             candidates = collect(self._ledger, demand, self._up, eligible, caps)

@@ -79,6 +79,8 @@ class Rv1Pool(Planned):
             cls._sort_candidates is not Rv1Pool._sort_candidates
             or cls._select_resources is not Rv1Pool._select_resources
         )
+        cls._plans_amounts = cls._plans_amounts and not cls._by_candidates
+        cls._own_feasibility = cls._check_feasibility is not Rv1Pool._check_feasibility
 
     def __init__(
         self,
@@ -349,11 +351,11 @@ class Rv1Pool(Planned):
         """A job has taken these pieces until `end` (infinite: no end)."""
         self._planned_taken(jobid, parts, end)
 
-    def _given_back(self, jobid: int, parts: Sequence[Part], final: bool) -> None:
+    def _given_back(self, jobid: int, parts: Sequence[Part], final: bool) -> None:  # noqa: ARG002 - for subclasses
         """A job has given these pieces back; `final` if they were the last."""
         self._planned_given_back(jobid, parts)
 
-    def _end_changed(self, jobid: int, parts: Sequence[Part], before: float, end: float) -> None:
+    def _end_changed(self, jobid: int, parts: Sequence[Part], before: float, end: float) -> None:  # noqa: ARG002
         """The planned end of a job has moved."""
         self._planned_end(jobid, end)
 

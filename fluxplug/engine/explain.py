@@ -120,7 +120,7 @@ def _waiting(engine: Engine, job: Job, position: int) -> tuple[str, str]:
         return "policy", f"behind job {head.jobid}: under {name} nobody overtakes; {_shortage(engine, head)}"
     if state.depth is not None and position > state.depth:
         return "depth", f"{position - 1} jobs are ahead of it, and a pass looks at {state.depth} (queue-depth)"
-    room = engine.pool.room(job.request)
+    room = engine.pool.rooms([job.request])[0]
     if room < 0:
         return "resources", _shortage(engine, job)
     if room < (job.limit or math.inf) and job.reserved is None:

@@ -45,7 +45,7 @@ class Pass:
         engine = self._engine
         if self._state.depth is not None:
             return (job for job in self.pending if job.reserved is None and job.refused != engine.gain)
-        return self._state.pending.startable(engine.gain, engine.pool.room)
+        return self._state.pending.startable(engine.gain, engine.pool.rooms)
 
     @property
     def due(self) -> list[Job]:

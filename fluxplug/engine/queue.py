@@ -191,10 +191,10 @@ class PendingQueue:
         self._revived += 1
         self._add_fresh(job, (*job.key, self._revived))
 
-    def startable(self, gain: int, room: Callable[[Any], float]) -> Iterator[Job]:
+    def startable(self, gain: int, rooms: Callable[[list[Any]], list[float]]) -> Iterator[Job]:
         """Fresh jobs that could start now, in queue order, by the bounds; the caller tries each, and `refuse`s or removes it.
 
-        `room(request)` is asked once for a shape whose bound is not of epoch `gain`. O(shapes that something changed for, and
+        `rooms(requests)` is asked for the shapes whose bound is not of epoch `gain`. O(shapes that something changed for, and
         limits within their bounds).
         """
         groups = self._index()
@@ -203,22 +203,25 @@ class PendingQueue:
             self._stale = list(groups.values())
             for group in self._stale:
                 group.queued = True
-        heap: list[tuple[Entry, float, int, Group]] = []
         stale, self._stale = self._stale, []
-        for number, group in enumerate(stale):
+        unknown = []
+        for group in stale:
             group.queued = False
             if not group.jobs:
                 groups.pop(group.sample.shape, None)
-                continue
-            if group.epoch != gain:
+            elif group.epoch != gain:
+                unknown.append(group)
+        if unknown:
+            for group, room in zip(unknown, rooms([group.sample for group in unknown]), strict=True):
                 group.epoch = gain
-                group.bound = room(group.sample)
-            group.asked = 0
-            if group.limits[0] > group.bound:
-                continue
-            found = group.first()
-            if found is not None:
-                heap.append((*found, number, group))
+                group.bound = room
+        heap: list[tuple[Entry, float, int, Group]] = []
+        for number, group in enumerate(stale):
+            if group.jobs and group.limits[0] <= group.bound:
+                group.asked = 0
+                found = group.first()
+                if found is not None:
+                    heap.append((*found, number, group))
         heapify(heap)
         started = 0
         while heap:
@@ -226,7 +229,7 @@ class PendingQueue:
             if job.fresh is key:
                 if group.asked != started:
                     group.asked = started
-                    group.bound = min(group.bound, room(group.sample))
+                    group.bound = min(group.bound, rooms([group.sample])[0])
                 if limit <= group.bound:
                     yield job
                     if job.fresh is None:

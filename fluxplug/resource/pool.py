@@ -18,7 +18,7 @@ from attrs import frozen
 from fluxplug.errors import InfeasibleRequest, InsufficientResources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fluxplug.clock import Clock
 
@@ -190,13 +190,13 @@ class ResourcePoolImplementation(ABC):
             self._promises[jobid] = promise
         return moved
 
-    def room(self, request: Any) -> float:
-        """For how many seconds the shape of `request` could be held from now on: an upper bound that is cheap to get.
+    def rooms(self, requests: Sequence[Any]) -> list[float]:
+        """For how many seconds the shape of each request could be held from now on: upper bounds that are cheap to get.
 
-        -1 if it cannot start now at all; infinity where only `alloc` can tell. The request's own duration does not matter.
+        -1 where it cannot start now at all; infinity where only `alloc` can tell. The requests' own durations do not matter. Asked
+        for all shapes at once, because a pass asks after every change.
         """
-        del request
-        return math.inf
+        return [math.inf] * len(requests)
 
     def _ends(self) -> Iterator[tuple[int, float]]:
         """Planned ends that lie ahead: an overdue holder is expected to let go at any moment, but not now."""

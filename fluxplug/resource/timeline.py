@@ -111,6 +111,10 @@ class Timeline:
                 run = time
         return run
 
+    def at(self, time: float) -> int:
+        """What is free at `time`."""
+        return self.free[max(bisect_right(self.times, time) - 1, 0)]
+
     def free_before(self, time: float) -> int:
         """What is free just before `time`."""
         return self.free[max(bisect_left(self.times, time) - 1, 0)]

@@ -17,7 +17,7 @@ from fluxplug.resource.pool import ResourcePoolImplementation
 from fluxplug.resource.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 @frozen
@@ -188,8 +188,9 @@ class FlatPool(ResourcePoolImplementation):
                 moved.append((jobid, better))
         return moved
 
-    def room(self, request: FlatRequest) -> float:
-        return self.line.room(request.amount, self.clock.now()) if self.up else -1.0
+    def rooms(self, requests: Sequence[FlatRequest]) -> list[float]:
+        now = self.clock.now()
+        return [self.line.room(request.amount, now) if self.up else -1.0 for request in requests]
 
     def check(self) -> None:
         self.line.check()

@@ -146,13 +146,11 @@ class Planned(ResourcePoolImplementation):
         self.generation += len(moved)
         return moved
 
-    def room(self, request: ResourceRequest) -> float:
+    def rooms(self, requests: Sequence[ResourceRequest]) -> list[float]:
         if not self._plans_amounts:
-            return super().room(request)
-        demand = self._demand(request.shape)
-        if demand.reason is not None:
-            return -1.0
-        return self._planning().room(demand, self.clock.now())
+            return super().rooms(requests)
+        demand_of = self._demand
+        return self._planning().rooms([demand_of(request.shape) for request in requests], self.clock.now())
 
     def _check_plan(self) -> None:
         """Compare the plan with what is held. Raises AssertionError."""

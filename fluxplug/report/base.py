@@ -40,19 +40,14 @@ class Report(ABC):
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
-    """Write a file through a temporary one beside it and a rename, readable as the umask says. OSError names `path`."""
+    """Write a file, as UTF-8, through a temporary one beside it and a rename. Raises OSError, which names `path`."""
     target = Path(path)
     try:
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:60]}.", suffix=".tmp")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
+        # In a folder of its own, the file gets the permissions that any new file would.
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fluxplug-") as folder:
+            temporary = Path(folder, "new")
+            with temporary.open("w", encoding="utf-8", newline="\n") as stream:
                 stream.write(text)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner can read
-            Path(temporary).replace(target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            temporary.replace(target)
     except OSError as error:
         raise type(error)(error.errno, error.strerror, os.fspath(path)) from error

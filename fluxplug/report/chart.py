@@ -8,6 +8,7 @@ page's script stretches when a reader zooms into a span of time.
 from __future__ import annotations
 
 import math
+import textwrap
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 FULL, HALF = 960, 472
 _LEFT, _RIGHT, _BOTTOM = 68, 14, 40
-_HEADING = 30
 
 # Where a figure takes its detail.
 _DETAIL = "<!--detail-->"
@@ -75,28 +75,41 @@ class Figure:
         """A document of its own: with its title, its style sheet and a background."""
         return document([self], self.caption.title)
 
-    def titled(self) -> str:
-        """The body with its title above it, higher by `_HEADING`."""
-        heading = el("text", esc(self.caption.title, 120), class_="title", x=2, y=18)
-        return heading + el("g", self.body.replace(_DETAIL, ""), transform=f"translate(0,{_HEADING})")
+    def words(self) -> list[str]:
+        """The note in lines of the figure's width."""
+        return textwrap.wrap(clean(self.caption.note), int(self.width / 5.6))  # about what a small letter takes
+
+    def titled(self, lines: int) -> str:
+        """The body below its title and `lines` of note, `heading(lines)` high."""
+        parts = [el("text", esc(self.caption.title, 120), class_="title", x=2, y=18)]
+        parts += [el("text", esc(line), class_="small", x=2, y=34 + 14 * i) for i, line in enumerate(self.words())]
+        body = self.body.replace(_DETAIL, "")
+        return "".join(parts) + el("g", body, transform=f"translate(0,{heading(lines)})")
 
 
-def document(figures: Sequence[Figure], title: str, *, heading: bool = False) -> str:
+def heading(lines: int) -> int:
+    """The height of a title and of `lines` of note below it."""
+    return 30 + 14 * lines
+
+
+def document(figures: Sequence[Figure], title: str, *, headed: bool = False) -> str:
     """One SVG document with the figures one below the other, those of half width in pairs, on a background.
 
-    `title` names the document; with `heading` it is drawn at the top as well.
+    `title` names the document; if it is `headed`, it is drawn at the top as well.
     """
     pad, gap = 20, 26
     wide = max((f.width for f in figures), default=FULL) if len(figures) == 1 else FULL
     y = pad
     parts = []
-    if heading:
+    if headed:
         parts.append(el("text", esc(title, 90), class_="title heading", x=pad + 2, y=y + 18))
         y += 44
     for row in _rows(figures):
+        lines = max(len(figure.words()) for figure in row)
         for k, figure in enumerate(row):
-            parts.append(el("g", figure.titled(), transform=f"translate({num(pad + k * (FULL - HALF))},{num(y)})"))
-        y += math.ceil(max(f.height for f in row)) + _HEADING + gap
+            at = f"translate({num(pad + k * (FULL - HALF))},{num(y)})"
+            parts.append(el("g", figure.titled(lines), transform=at))
+        y += math.ceil(max(f.height for f in row)) + heading(lines) + gap
     width, height = wide + 2 * pad, y - gap + pad
     svg = el(
         "svg",
@@ -151,20 +164,19 @@ class Legend:
 
 
 class Plot:
-    """The frame of a chart, `width` by `height` over all, of which the axes' words and the legend take their part.
+    """The frame of a chart: `width` over all, its plot area `height` high, with as much above and below as its words need.
 
     A tick whose text has two lines is written in two. `x`, `y` map values to the coordinates of the marks.
     """
 
     def __init__(self, width: float, height: float, x: Axis, y: Axis, legend: Legend | None = None) -> None:
         self.width = width
-        self.height = height
         self._axes = (x, y)
         self._legend = legend or Legend()
         self._second = 14 if any("\n" in text for _, text in x.ticks) else 0
         self._top = self._legend.height + 8
         self.inner_width = width - _LEFT - _RIGHT
-        self.inner_height = height - self._top - _BOTTOM - self._second
+        self.inner_height = height
         self.x = Scale(x.lo, x.hi, 0, self.inner_width, x.bend)
         self.y = Scale(y.lo, y.hi, self.inner_height, 0, y.bend)
 
@@ -213,7 +225,8 @@ class Plot:
             transform=f"translate({_LEFT},{num(self._top)})",
             **data,
         )
-        return Figure(caption, self.width, self.height, self._legend.body + body)
+        height = self._top + h + _BOTTOM + self._second
+        return Figure(caption, self.width, height, self._legend.body + body)
 
     def _across(self, value: float, text: str) -> str:
         y = self.y(value)
@@ -232,30 +245,39 @@ class Plot:
         return "".join(parts)
 
 
-def legend(entries: Sequence[tuple[str, float, str]], width: float) -> Legend:
-    """Rows of (swatch, its width, words): a swatch is markup 12 high, the words are not markup."""
+@frozen
+class Key:
+    """An entry of a legend: a swatch, which is markup 12 high and `wide`, and words, which are not markup."""
+
+    words: str
+    swatch: str = ""
+    wide: float = 0
+    kind: str = ""  # a class, for entries that a page can hide
+
+
+def legend(keys: Sequence[Key], width: float) -> Legend:
+    """The keys in as many rows as they need."""
     parts = []
     x, y = float(_LEFT), 2.0
-    for swatch, wide, words in entries:
-        shown = clean(words, NAME)
-        needs = wide + 6 + 6.3 * len(shown)  # about what the letters of most fonts take
+    for key in keys:
+        shown = clean(key.words, NAME)
+        at = key.wide + 6 if key.wide else 0
+        needs = at + 6.3 * len(shown)  # about what the letters of most fonts take
         if x + needs > width and x > _LEFT:
             x, y = float(_LEFT), y + 18
-        words_at = wide + 6 if wide else 0
-        parts.append(
-            el("g", swatch, el("text", esc(shown), x=words_at, y=10), transform=f"translate({num(x)},{num(y)})")
-        )
+        text = el("text", esc(shown), x=at, y=10)
+        parts.append(el("g", key.swatch, text, class_=key.kind or "key", transform=f"translate({num(x)},{num(y)})"))
         x += needs + 16
     return Legend("".join(parts), y + 18) if parts else Legend()
 
 
 def policy_legend(names: Sequence[str], width: float, *, dots: bool = False) -> Legend:
     """The legend of the policies' lines, or dots."""
-    if dots:
-        return legend(
-            [(el("circle", class_=style.fill(i), cx=6, cy=6, r=4), 12, n) for i, n in enumerate(names)], width
-        )
-    return legend([(sample(i), 22, name) for i, name in enumerate(names)], width)
+    keys = []
+    for i, name in enumerate(names):
+        swatch = el("circle", class_=style.fill(i), cx=6, cy=6, r=4) if dots else sample(i)
+        keys.append(Key(name, swatch, 12 if dots else 22, f"p{i}"))
+    return legend(keys, width)
 
 
 def sample(policy: int) -> str:

@@ -137,7 +137,7 @@ def _over_time(
     caption: tuple[str, str], y: Axis, lines: Lines, labels: Sequence[str], words: Callable[[float], str]
 ) -> Figure:
     window = lines.window
-    plot = Plot(FULL, 240, Axis.time(window), y, policy_legend(labels, FULL))
+    plot = Plot(FULL, 170, Axis.time(window), y, policy_legend(labels, FULL))
     tips = hits(
         plot, [(label, means(steps, window, 120)) for label, steps in zip(labels, lines.far, strict=True)], words
     )
@@ -183,7 +183,7 @@ def _shares(
     words: Callable[[float], str],
 ) -> Figure:
     """Empirical distribution functions of ascending values, taken at every coordinate of the plot."""
-    plot = Plot(HALF, 270, x, Axis("share of jobs", 0, 1, _SHARES), policy_legend(labels, HALF))
+    plot = Plot(HALF, 200, x, Axis("share of jobs", 0, 1, _SHARES), policy_legend(labels, HALF))
     columns = int(plot.inner_width)
     edges = [k * plot.inner_width / columns for k in range(columns + 2)]
     at = [plot.x.back(edge) * (1 + 1e-9) for edge in edges[:-1]]  # the last is the largest value, however it is rounded
@@ -234,7 +234,7 @@ def _by_class(
     hi = max([values[-1] for mine in members for values in mine if values] + [60.0])
     y = Axis("wait (log scale)", 0, hi, log_time_ticks(hi), LOG1P)
     x = Axis("below each class, its number of jobs", 0, max(len(shown), 1), ticks)
-    plot = Plot(HALF, 290, x, y, policy_legend(labels, HALF, dots=True))
+    plot = Plot(HALF, 200, x, y, policy_legend(labels, HALF, dots=True))
     marks = []
     for i, (mine, label) in enumerate(zip(members, labels, strict=True)):
         for place, k in enumerate(shown):

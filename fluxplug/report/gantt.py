@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from fluxplug.report import style
-from fluxplug.report.chart import FULL, Axis, Caption, Figure, Plot, hits, legend, stairs
+from fluxplug.report.chart import FULL, Axis, Caption, Figure, Key, Plot, hits, legend, stairs
 from fluxplug.report.markup import clean, el, esc, num
 from fluxplug.report.packing import Grid, Nodes, busy, levels, occupancy, place
 from fluxplug.report.scale import class_label, percent, span, time_step, whole_ticks
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 #: Above any of these a schedule is summed up instead of drawn job by job: about what can still be told apart on a page.
 MOST_JOBS, MOST_NODES, MOST_CORES = 2000, 200, 65536
-#: The heat map's cells at most, about as small as an eye can use, and the down times that are drawn one by one.
-_ROWS, _COLUMNS, _MOST_DOWN = 96, 500, 2000
+#: The heat map's cells at most, about as small as an eye can use.
+_ROWS, _COLUMNS = 72, 400
+#: The down times that are drawn one by one, and the rows to which more of them are rounded.
+_MOST_DOWN, _DOWN_ROWS = 2000, 170
 
 _BAD = frozenset({"timeout", "failed", "cancelled"})
 _BOUNDS = [bound for bound, _ in WIDTH_CLASSES]
@@ -75,9 +77,9 @@ class _Picture:
             return Axis.time(self.window), Axis("node", 0, self.nodes.count, ticks)
         return Axis.time(self.window), Axis("cores", 0, self.cores, whole_ticks(0, self.cores, 6))
 
-    def down_key(self) -> list[tuple[str, float, str]]:
+    def down_key(self) -> list[Key]:
         """The entry of the legend, if anything was down."""
-        return [(el("rect", fill=f"url(#{self.name}-hatch)", width=20, height=12), 20, "down")] if self.down else []
+        return [Key("down", el("rect", fill=f"url(#{self.name}-hatch)", width=20, height=12), 20)] if self.down else []
 
     def down_marks(self, plot: Plot) -> Iterator[str]:
         if not self.down:
@@ -99,7 +101,7 @@ class _Picture:
         boxes = []
         for start, until, low, high in self.down:
             left, top = plot.x(start), plot.y(high)
-            boxes.append(_box(left, top, max(plot.x(until) - left, 0.8), max(plot.y(low) - top, 2)))
+            boxes.append(_box(left, top, max(plot.x(until) - left, 0.8), max(plot.y(low) - top, 1.2)))
         yield el("path", el("title", "down"), fill=f"url(#{self.name}-hatch)", d="".join(boxes))
 
     def _down_spans(self) -> list[tuple[float, float, int]]:
@@ -114,13 +116,15 @@ class _Picture:
     def _down_nodes(self) -> list[_Down]:
         spans = [s for s in self._down_spans() if s[2] < self.nodes.count]
         if len(spans) > _MOST_DOWN:
-            grid = Grid(self.window, _COLUMNS, self.nodes.count)
+            rows = min(self.nodes.count, _DOWN_ROWS)
+            group = self.nodes.count / rows
+            grid = Grid(self.window, _COLUMNS, rows)
             for start, until, row in spans:
-                grid.add(row, start, until, 1.0)
+                grid.add([(int(row / group), 1.0)], start, until)
             return [
-                (grid.edges[first], grid.edges[first + count], row, row + 1)
-                for row in range(self.nodes.count)
-                for _, first, count in levels(grid.means(row), 1)
+                (grid.edges[first], grid.edges[first + count], row * group, (row + 1) * group)
+                for row in range(rows)
+                for _, first, count in levels([min(v, 1.0) for v in grid.means(row)], 1)
             ]
         merged: list[_Down] = []  # a rack that fails as one is one box
         for start, until, row in spans:
@@ -155,21 +159,24 @@ class _Jobs(_Picture):
         bad = {i for i in drawn if i < len(schedule.outcome) and schedule.outcome[i] in _BAD}
         keys = self.down_key()
         if bad:
-            keys.append((el("path", class_="bad", d="M2 0h3v12h-3z"), 7, "job failed, timed out or cancelled"))
-        height = min(400, 90 + 12 * (nodes.count if self.by_node else lanes))
-        plot = Plot(FULL, max(190, height), *self.axes(), legend(keys, FULL))
+            keys.append(Key("job failed, timed out or cancelled", el("path", class_="bad", d="M4 0v12"), 7))
+        height = min(330, max(130, 12 * (nodes.count if self.by_node else lanes)))
+        plot = Plot(FULL, height, *self.axes(), legend(keys, FULL))
         unit = plot.inner_height / lanes
-        marks, ends = [], []
+        marks: list[str] = []
+        ends: dict[str, list[str]] = {}  # class -> right edges
         for i in sorted(drawn):
             left = plot.x(schedule.start[i])
             wide = max(plot.x(min(self.window.hi, schedule.end[i])) - left, 0.6)  # no end yet (NaN): the window's
             boxes = [(plot.inner_height - (first + count) * unit, count * unit) for first, count in drawn[i]]
             path = "".join(_box(left, y, wide, h) for y, h in boxes)
-            marks.append(el("path", el("title", _about(schedule, i)), class_=f"j{i % len(style.JOBS)} edge", d=path))
+            colour = f"j{i % len(style.JOBS)}" + (" edge" if wide > 2 else "")  # an edge would hide a thinner one
+            marks.append(el("path", el("title", _about(schedule, i)), class_=colour, d=path))
             if i in bad:
-                ends += [_box(left + max(wide - 2, 0), y, min(wide, 2), h) for y, h in boxes]
-        if ends:
-            marks.append(el("path", class_="bad", d="".join(ends)))
+                # Marks closer together than this would hide the jobs; they appear when a reader zooms in.
+                kind = "bad" if wide > 5 else "bad close"
+                ends.setdefault(kind, []).extend(f"M{num(left + wide)} {num(y)}v{num(h)}" for y, h in boxes)
+        marks += [el("path", class_=kind, d="".join(ends[kind])) for kind in sorted(ends)]
         note = "Each rectangle is a job, as high as the cores it held; its colour is the same under every policy."
         if not self.by_node:
             note += " Which cores is not known: each job is drawn on the lowest that were free."
@@ -184,8 +191,8 @@ class _Heat(_Picture):
         group = math.ceil(count / _ROWS)
         rows = math.ceil(count / group)
         scale = "".join(el("rect", class_=f"r{k + 1} crisp", x=k * 14, width=14, height=12) for k in range(steps))
-        key = legend([(scale, 14 * steps, "share of cores in use, up to 100 %"), *self.down_key()], FULL)
-        plot = Plot(FULL, 80 + max(120, min(320, rows * 10)), *self.axes(), key)
+        key = legend([Key("share of cores in use, up to 100 %", scale, 14 * steps), *self.down_key()], FULL)
+        plot = Plot(FULL, max(120, min(330, rows * 10)), *self.axes(), key)
         grid = Grid(self.window, _COLUMNS, rows)
         lefts = [num(plot.x(edge)) for edge in grid.edges]
         runs: dict[tuple[int, float], list[str]] = {}  # (level, height of the row) -> path
@@ -210,14 +217,15 @@ class _Stack(_Picture):
         schedule, window = self.schedule, self.window
         grid = Grid(window, CLOSE, len(_BOUNDS))
         for i, start, end in busy(schedule, window.hi):
-            grid.add(bisect_left(_BOUNDS, schedule.width[i]), start, end, schedule.width[i])
+            grid.add([(bisect_left(_BOUNDS, schedule.width[i]), schedule.width[i])], start, end)
         close = [(grid.edges, grid.means(row)) for row in range(len(_BOUNDS))]
         far = [means(steps, window, FAR) for steps in close]
         shown = [row for row, (_, values) in enumerate(close) if any(values)]
         keys = [
-            (el("rect", class_=f"w{row}", width=14, height=12), 14, class_label(WIDTH_CLASSES[row][1])) for row in shown
+            Key(class_label(WIDTH_CLASSES[row][1]), el("rect", class_=f"w{row}", width=14, height=12), 14)
+            for row in shown
         ]
-        plot = Plot(FULL, 270, *self.axes(), legend([("", 0, "cores a job:"), *keys, *self.down_key()], FULL))
+        plot = Plot(FULL, 200, *self.axes(), legend([Key("cores a job:"), *keys, *self.down_key()], FULL))
         total = [sum(column) / self.cores for column in zip(*(values for _, values in far), strict=True)]
         tips = hits(plot, [("in use", means((far[0][0], total), window, 120))], percent)
         column = span(time_step((window.hi - window.lo) / FAR))
@@ -248,11 +256,13 @@ def _box(x: float, y: float, wide: float, high: float) -> str:
 def _about(schedule: Schedule, i: int) -> str:
     """What a reader sees who points at a job."""
     start, end = schedule.start[i], schedule.end[i]
-    words = [f"job {schedule.job[i]}", f"{schedule.width[i]} core" + "s" * (schedule.width[i] != 1)]
+    words = [f"job {schedule.job[i]}", f"{schedule.width[i]:,} core{'s' * (schedule.width[i] != 1)}"]
     if i < len(schedule.ranks) and schedule.ranks[i]:
-        words.append(f"node {clean(schedule.ranks[i], 60)}")
-    words.append(f"started at {span(start)}, after {span(start - schedule.submit[i])} of waiting")
+        words.append(f"on {clean(schedule.ranks[i], 60)}")
+    if i < len(schedule.queue) and schedule.queue[i]:
+        words.append(f"queue {clean(schedule.queue[i], 40)}")
+    words.append(f"started at {span(start)}, after a wait of {span(start - schedule.submit[i])}")
     words.append(f"ran {span(end - start)}" if end == end else "still running")  # noqa: PLR0124 - not NaN
-    told = [column[i] for column in (schedule.queue, schedule.outcome) if i < len(column)]
-    words += [clean(word, 40) for word in told if word not in {"", "completed", "running"}]
+    if i < len(schedule.outcome) and schedule.outcome[i] in _BAD:
+        words.append(schedule.outcome[i])
     return esc("\n".join(words))

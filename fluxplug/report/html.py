@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from fluxplug.report.figures import Section
     from fluxplug.sim.schedule import Schedule
 
+#: Notes may quote what a log says, and a log may say anything.
+_MOST_NOTES = 50
+
 _CONVENTIONS = (
     (
         "Wait",
@@ -44,6 +47,7 @@ _CONVENTIONS = (
     ("Queue length", "jobs submitted and not started; one that starts at once never counts. The mean is over time."),
     ("Percentile", "linear between the two nearest jobs; the median is the 50th."),
     ("Time in the log", "days or clock times since the log's second 0."),
+    ("Zoom", "drag over a figure with a time axis; it then shows means over shorter spans than its caption says."),
     ("Best", "marked where policies differ: the least, of utilisation the most."),
 )
 
@@ -173,6 +177,8 @@ def _notes(counts: Sequence[Mapping[str, int]], labels: Sequence[str]) -> str:
     rows = notes(counts)
     if not rows:
         return ""
+    if len(rows) > _MOST_NOTES:
+        rows[_MOST_NOTES:] = [(f"… and {len(rows) - _MOST_NOTES:,} more", ("",) * len(counts))]
     if all(len(set(texts)) == 1 for _, texts in rows):
         body = [el("tr", el("th", esc(words), scope="row"), el("td", texts[0])) for words, texts in rows]
         table = el("table", el("tbody", *body))

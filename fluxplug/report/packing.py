@@ -16,7 +16,7 @@ from fluxplug.report.scale import time_step
 from fluxplug.values.idset import IDset
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from fluxplug.sim.schedule import Schedule
 
@@ -190,22 +190,24 @@ class Grid:
         self._part = [[0.0] * (self.columns + 2) for _ in range(rows)]
         self._step = [[0.0] * (self.columns + 2) for _ in range(rows)]
 
-    def add(self, row: int, start: float, end: float, amount: float) -> None:
-        """Add `amount` to a row from `start` to `end`; what lies outside the window is ignored."""
+    def add(self, rows: Iterable[tuple[int, float]], start: float, end: float) -> None:
+        """Add to each (row, amount) that amount from `start` to `end`; what lies outside the window is ignored."""
         x0 = (max(start, self.edges[0]) - self._lo) / self.column
         x1 = (min(end, self.edges[-1]) - self._lo) / self.column
         if x1 <= x0:
             return
         c0, c1 = int(x0), int(x1)
-        part = self._part[row]
         if c0 == c1:
-            part[c0] += amount * (x1 - x0)
+            for row, amount in rows:
+                self._part[row][c0] += amount * (x1 - x0)
             return
-        step = self._step[row]
-        part[c0] += amount * (c0 + 1 - x0)
-        part[c1] += amount * (x1 - c1)
-        step[c0 + 1] += amount
-        step[c1] -= amount
+        first, last = c0 + 1 - x0, x1 - c1
+        for row, amount in rows:
+            part, step = self._part[row], self._step[row]
+            part[c0] += amount * first
+            part[c1] += amount * last
+            step[c0 + 1] += amount
+            step[c1] -= amount
 
     def share(self, column: int) -> float:
         """The share of a column that lies in the window."""
@@ -230,27 +232,24 @@ def occupancy(schedule: Schedule, nodes: Nodes, grid: Grid, group: int) -> list[
     """
     rows = math.ceil(nodes.count / group)
     sizes = [min(group, nodes.count - row * group) for row in range(rows)]
-    pieces: dict[tuple[Stretch, ...], list[tuple[int, float]]] = {}  # nodes by group, of stretches seen before
+    pieces: dict[tuple[tuple[Stretch, ...], int], list[tuple[int, float]]] = {}  # of stretches and widths seen before
     for i, start, end in busy(schedule, grid.edges[-1]):
-        held = nodes.held[i]
-        if not held:
-            continue
-        if held not in pieces:
-            pieces[held] = _groups(held, group, sizes)
-        each = schedule.width[i] / sum(count for _, count in held) / nodes.cores
-        for row, share in pieces[held]:
-            grid.add(row, start, end, share * each)
+        held, width = nodes.held[i], schedule.width[i]
+        if (held, width) not in pieces:
+            pieces[held, width] = _groups(held, group, sizes, width / nodes.cores)
+        grid.add(pieces[held, width], start, end)
     return [[min(v, 1.0) for v in grid.means(row)] for row in range(rows)]
 
 
-def _groups(held: tuple[Stretch, ...], group: int, sizes: Sequence[int]) -> list[tuple[int, float]]:
-    """(group, share of its nodes) of each group that the stretches touch."""
+def _groups(held: tuple[Stretch, ...], group: int, sizes: Sequence[int], amount: float) -> list[tuple[int, float]]:
+    """(group, share of it in use) where `amount` nodes' worth of cores is spread evenly over the stretches."""
     counts: dict[int, int] = {}
     for first, count in held:
-        for row in range(first // group, (first + count - 1) // group + 1):
-            low, high = max(first, row * group), min(first + count, (row + 1) * group)
-            counts[row] = counts.get(row, 0) + high - low
-    return [(row, count / sizes[row]) for row, count in sorted(counts.items())]
+        stop = first + count
+        for row in range(first // group, (stop - 1) // group + 1):
+            counts[row] = counts.get(row, 0) + min(stop, (row + 1) * group) - max(first, row * group)
+    each = amount / max(sum(counts.values()), 1)
+    return [(row, count * each / sizes[row]) for row, count in sorted(counts.items())]
 
 
 def levels(row: Sequence[float], steps: int) -> Iterator[tuple[int, int, int]]:

@@ -70,6 +70,8 @@
       const width = Number(view.getAttribute("width")), height = Number(view.getAttribute("height"));
       const per = width / (hi - lo);
       view.setAttribute("viewBox", `${(from - lo) * per} 0 ${span * per} ${height}`);
+      for (const hatch of view.querySelectorAll("pattern"))
+        hatch.setAttribute("patternTransform", `scale(${span / (hi - lo)} 1)rotate(45)`);
       plot.classList.toggle("near", span < (hi - lo) / 2 && plot.querySelector(".close") !== null);
       plot.querySelector(".ticks").replaceChildren(...ticks.flatMap((t, i) => {
         const x = ((t - from) / span) * width;

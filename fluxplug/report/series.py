@@ -48,7 +48,7 @@ def means(steps: Steps, window: Window, columns: int) -> Steps:
     edges, values = steps
     for i, value in enumerate(values):
         if value:
-            grid.add(0, edges[i], edges[i + 1], value)
+            grid.add([(0, value)], edges[i], edges[i + 1])
     ends, found = list(grid.edges), grid.means()
     for end, inner in ((-1, -2), (0, 1)):
         share = grid.share(end % grid.columns)

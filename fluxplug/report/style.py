@@ -77,6 +77,7 @@ _FIXED = """\
 .fp .hit{fill-opacity:0}
 .fp .hit:hover{fill-opacity:.1}
 .fp .span{stroke-width:5;stroke-opacity:.4}
+.fp .bad{fill:none;stroke-width:2.4;vector-effect:non-scaling-stroke}
 .fp .close{display:none}
 .fp .crisp{shape-rendering:crispEdges}
 """
@@ -94,7 +95,7 @@ def _coloured(theme: int) -> str:
         f".fp .hit{{fill:{_STRONG[theme]}}}",
         f".fp .hatch{{stroke:{_INK[theme]}}}",
         f".fp .hatched{{fill:{_GRID[theme]}}}",
-        f".fp .bad{{fill:{_BAD[theme]}}}",
+        f".fp .bad{{stroke:{_BAD[theme]}}}",
     ]
     rules += [f".fp .l{i}{{stroke:{c[theme]}}}.fp .f{i}{{fill:{c[theme]}}}" for i, c in enumerate(POLICIES)]
     rules += [f".fp .j{i}{{fill:{c[theme]}}}" for i, c in enumerate(JOBS)]

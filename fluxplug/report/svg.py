@@ -35,7 +35,7 @@ class SvgReport(Report):
         table = figures.table([metrics(s) for s in schedules], figures.names(schedules))
         drawn = [table, *(figure for section in figures.every(schedules) for figure in section.figures)]
         if os.fspath(path).lower().endswith(".svg"):
-            write_text(path, document(drawn, title, heading=True))
+            write_text(path, document(drawn, title, headed=True))
             return
         folder = Path(path)
         folder.mkdir(exist_ok=True)

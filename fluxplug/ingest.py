@@ -26,9 +26,16 @@ class RefusedError(FluxplugError):
 
 
 class Ingest:
-    """Admits jobs to the queues of one configuration and one pool."""
+    """Admits jobs to the queues of one configuration and one pool. `args` is the command line, for the hooks."""
 
-    def __init__(self, config: Config, pool: ResourcePoolImplementation, plugins: Plugins | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        pool: ResourcePoolImplementation,
+        plugins: Plugins | None = None,
+        args: Namespace | None = None,
+    ) -> None:
+        self._args = args if args is not None else Namespace()
         self._pool = pool
         self._plugins = plugins
         self._queues = {queue.name: queue for queue in config.all_queues}
@@ -71,7 +78,7 @@ class Ingest:
     def _request(self, jobspec: dict[str, Any], queue: QueueConfig) -> Any:
         if self._plugins is not None and self._hooked:
             jobspec = copy.deepcopy(jobspec)
-            self._plugins.modify_jobspec("simulate", Namespace(), jobspec)
+            self._plugins.modify_jobspec("simulate", self._args, jobspec)
         if queue.properties:
             jobspec = with_properties(jobspec, queue.properties)
         try:

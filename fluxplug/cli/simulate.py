@@ -92,7 +92,6 @@ def run(args: Namespace) -> int:
         _print_notes(setup, schedules)
         for path, _ in reports:
             print(f"report: {path}")
-    setup.plugins.shutdown()
     return 0
 
 
@@ -141,7 +140,7 @@ class _progress:  # noqa: N801 - used as a function
         self._bar: Any = None
         if wanted and sys.stderr.isatty():
             from rich.console import Console  # noqa: PLC0415
-            from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+            from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
             self._bar = Progress(
                 SpinnerColumn(),
@@ -152,7 +151,6 @@ class _progress:  # noqa: N801 - used as a function
                 console=Console(stderr=True),
                 transient=True,
             )
-            del MofNCompleteColumn
             self._task = self._bar.add_task(title, total=None, rate="")
 
     def __enter__(self) -> Callable[[int], None] | None:

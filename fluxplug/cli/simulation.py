@@ -48,15 +48,14 @@ class Setup:
 
     def __init__(self, args: Namespace) -> None:
         from fluxplug.config import default_config, load_config  # noqa: PLC0415
-        from fluxplug.plugins import Plugins  # noqa: PLC0415
         from fluxplug.sim.trace import trace_for  # noqa: PLC0415
 
         self.log: str = args.log
         self.lenient: bool = args.lenient
         self.skipped: list[str] = []
-        self.config: Config = load_config(args.config) if args.config else default_config(Plugins.load())
-        assert self.config.plugins is not None
-        self.plugins: Plugins = self.config.plugins
+        self.plugins: Plugins = args.plugins
+        self.config: Config = load_config(args.config, args.plugins) if args.config else default_config(args.plugins)
+        self._args = args
         self._set_machine(args)
         trace = trace_for(self.log, self.plugins.traces.classes(), args.trace)
         pairs = [*args.set, *([f"missing-estimate={args.missing_estimate}"] if args.missing_estimate else [])]
@@ -107,7 +106,7 @@ class Setup:
         jobs = trace.jobs(self.log, cores, self._skip if self.lenient else None)
         simulator = Simulator(
             engine,
-            Ingest(config, pool, self.plugins),
+            Ingest(config, pool, self.plugins, self._args),
             jobs,
             self._outside(whole, nodes),
             schedule=schedule,

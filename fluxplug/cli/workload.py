@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Sequence
 
-    from fluxplug.config.options import Key
-    from fluxplug.plugins import Plugins, Registered
+    from fluxplug.plugins import Plugins
 
 MAX_JOBS = 10**9
 
@@ -43,7 +41,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(args: Namespace, plugins: Plugins | None = None) -> int:
     """Run the command. Raises ConfigError for an option that the model does not have or accept, PluginError for no such model."""
-    from fluxplug.errors import ConfigError  # noqa: PLC0415 - the command line starts without what it does not run
+    from fluxplug.cli.options import read_pairs  # noqa: PLC0415 - the command line starts without what it does not run
+    from fluxplug.errors import ConfigError  # noqa: PLC0415
     from fluxplug.plugins import Plugins  # noqa: PLC0415
     from fluxplug.sim.workload import write_swf  # noqa: PLC0415
 
@@ -51,39 +50,6 @@ def run(args: Namespace, plugins: Plugins | None = None) -> int:
         raise ConfigError(f"--jobs: expected a number from 1 to {MAX_JOBS}, got {args.jobs}")
     registered = (plugins or Plugins.load()).workloads[args.model]
     pairs = [*args.options, *([] if args.max_size is None else [f"max-size={args.max_size}"])]
-    model = registered.cls(_config(registered, pairs))
+    model = registered.cls(read_pairs(registered, pairs))
     write_swf(model, args.jobs, args.seed, sys.stdout)
     return 0
-
-
-def _config(registered: Registered, pairs: Sequence[str]) -> Any:
-    """The model's configuration from texts like `load=0.7`; None where it has none."""
-    from fluxplug.config.options import keys_of  # noqa: PLC0415
-    from fluxplug.errors import ConfigError  # noqa: PLC0415
-    from fluxplug.suggest import instead  # noqa: PLC0415
-
-    keys = keys_of(registered.config) if registered.config else {}
-    values = {}
-    for pair in pairs:
-        name, equals, text = pair.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {pair}: expected KEY=VALUE")
-        if name not in keys:
-            raise ConfigError(f"--set {name}: no option of {registered.name}{instead(name, keys, 'it has')}")
-        try:
-            values[keys[name].field] = keys[name].convert(_value(keys[name], text))
-        except ValueError as error:
-            raise ConfigError(f"--set {name}: {error}") from None
-    return registered.config(**values) if registered.config else None
-
-
-def _value(key: Key, text: str) -> object:
-    """What the text would be in a TOML file; where it would be nothing, a string, for `Key.convert` to accept or reject."""
-    import tomli  # noqa: PLC0415
-
-    if key.scalar is str and key.sequence is None:
-        return text
-    try:
-        return tomli.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
-        return text

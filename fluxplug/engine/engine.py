@@ -20,7 +20,7 @@ from fluxplug.engine import events as ev
 from fluxplug.engine.job import Job
 from fluxplug.engine.passes import Pass
 from fluxplug.engine.queue import PendingQueue
-from fluxplug.engine.states import FATAL, InvalidTransitionError, State, next_state
+from fluxplug.engine.states import FATAL, InvalidTransitionError, State, last_state, next_state
 from fluxplug.errors import FluxplugError, InfeasibleRequest
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from fluxplug.resource.pool import ResourcePoolImplementation
 
 HOLD, EXPEDITE, PRIORITY_MAX = 0, 31, 2**32 - 1
+
+ADMITTED = last_state(State.NEW, "validate", "depend", "priority")
+OVER = last_state(State.RUN, "finish", "clean")
+"""Where the usual sequences lead, for engines that keep no log."""
 
 
 class EngineError(FluxplugError):
@@ -70,7 +74,9 @@ class QueueState:
 
     def pop_due(self, now: float) -> list[Job]:
         """Jobs whose promise has come; each is returned once."""
-        found = []
+        found: list[Job] = []
+        if not self.dues or self.dues[0][0] > now:
+            return found
         while self.next_due() <= now:
             found.append(heappop(self.dues)[2])
         return found
@@ -104,6 +110,7 @@ class Engine:
         self.pool = pool
         self.clock = clock if clock is not None else ManualClock()
         self.queues = {name: QueueState(name, policy, depth) for name, (policy, depth) in queues.items()}
+        self._states = tuple(self.queues.values())
         self.jobs: dict[int, Job] = {}
         self.running: dict[int, Job] = {}
         self.parked: dict[int, Job] = {}
@@ -161,12 +168,16 @@ class Engine:
 
     def next_due(self) -> float:
         """The next promised start in any queue: an instant at which a driver must pass `Pass` even if nothing happens."""
-        return min((state.next_due() for state in self.queues.values()), default=math.inf)
+        first = math.inf
+        for state in self._states:
+            if state.dues:
+                first = min(first, state.next_due())
+        return first
 
     def wants_pass(self) -> bool:
         """Whether a pass now could change anything."""
         now = self.clock.time
-        return any(state.wanted or state.next_due() <= now for state in self.queues.values())
+        return any(state.wanted or state.next_due() <= now for state in self._states)
 
     # What passes do.
 
@@ -216,13 +227,18 @@ class Engine:
         job.dependencies.update(event.dependencies)
         if self._dependencies is not None:
             job.dependencies.update(self._dependencies(job))
+        reason = self._infeasible(job)
+        if reason is None and not (self._logging or job.dependencies):
+            job.state = ADMITTED
+            job.priority = self._priority(job)
+            self._enter(job)
+            return
         if self._logging:
             context = {"urgency": event.urgency, "userid": event.userid, "flags": 0, "version": 1}
             self._log(job, "submit", context)
             for description in sorted(job.dependencies):
                 self._log(job, "dependency-add", {"description": description})
         self._move(job, "validate")
-        reason = self._infeasible(job)
         if reason is not None:
             self._raise(job, "alloc", reason)
         elif not job.dependencies:
@@ -239,15 +255,17 @@ class Engine:
             self.freed = True
             if job.ends == math.inf:
                 self._unpark()
-        for state in self.queues.values():
+        for state in self._states:
             state.wanted = True
+        if not self._logging:
+            job.state = OVER
+            return
         if job.state == State.RUN:
-            self._move(job, "finish", {"status": event.status} if self._logging else None)
-        elif self._logging:
+            self._move(job, "finish", {"status": event.status})
+        else:
             self._log(job, "finish", {"status": event.status})
-        if self._logging:
-            self._log(job, "release", {"ranks": "all", "final": True})
-            self._log(job, "free")
+        self._log(job, "release", {"ranks": "all", "final": True})
+        self._log(job, "free")
         self._move(job, "clean")
 
     def _cancel(self, event: ev.Cancel) -> None:
@@ -330,7 +348,7 @@ class Engine:
 
     def _pass(self, event: ev.Pass) -> None:
         freed, self.freed = self.freed, False
-        for state in self.queues.values():
+        for state in self._states:
             if not (state.wanted or state.next_due() <= event.time):
                 continue
             state.wanted = False

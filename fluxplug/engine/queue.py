@@ -203,7 +203,10 @@ class PendingQueue:
             self._stale = list(groups.values())
             for group in self._stale:
                 group.queued = True
-        stale, self._stale = self._stale, []
+        stale = self._stale
+        if not stale:
+            return
+        self._stale = []
         unknown = []
         for group in stale:
             group.queued = False

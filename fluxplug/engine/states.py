@@ -68,3 +68,10 @@ def next_state(jobid: int, state: State, event: str) -> State:
     if event in MOVING:
         raise InvalidTransitionError(jobid, state, event)
     return state
+
+
+def last_state(state: State, *events: str) -> State:
+    """The state after a sequence of events."""
+    for event in events:
+        state = next_state(0, state, event)
+    return state

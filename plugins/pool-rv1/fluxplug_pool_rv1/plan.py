@@ -145,10 +145,8 @@ class Plan:
         mask, cores, gpus, _ = part
         if self.single:
             if self.usable:
-                self.lines[0].advance(start)
                 self.lines[0].take(start, end, cores.bit_count())
                 if gpus:
-                    self.lines[1].advance(start)
                     self.lines[1].take(start, end, gpus.bit_count())
             return
         named = mask & self.tracked_mask

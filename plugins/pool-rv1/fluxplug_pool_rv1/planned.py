@@ -32,6 +32,7 @@ class Planned(ResourcePoolImplementation):
     _ledger: Ledger
     _usable: int
     _jobs: dict[int, Any]
+    _demands: dict[Shape, Demand]
     _demand: Callable[[Shape], Demand]
 
     if TYPE_CHECKING:
@@ -149,8 +150,9 @@ class Planned(ResourcePoolImplementation):
     def rooms(self, requests: Sequence[ResourceRequest]) -> list[float]:
         if not self._plans_amounts:
             return super().rooms(requests)
-        demand_of = self._demand
-        return self._planning().rooms([demand_of(request.shape) for request in requests], self.clock.now())
+        known, demand_of = self._demands.get, self._demand
+        demands = [known(request.shape) or demand_of(request.shape) for request in requests]
+        return self._planning().rooms(demands, self.clock.now())
 
     def _check_plan(self) -> None:
         """Compare the plan with what is held. Raises AssertionError."""

@@ -7,6 +7,7 @@ from a jobspec's total core count.
 from __future__ import annotations
 
 import math
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
@@ -17,7 +18,10 @@ from fluxplug.resource.pool import ResourcePoolImplementation
 from fluxplug.resource.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
+
+OVERDUE = 1.0
+"""Seconds for which a holder that should be over is planned on, again and again until it lets go."""
 
 
 @frozen
@@ -45,7 +49,7 @@ class FlatRequest:
 
 @frozen
 class FlatR:
-    """What a job holds: an amount."""
+    """What a job holds: an amount on rank 0."""
 
     amount: int
     ranks: tuple[int, ...] = (0,)
@@ -58,24 +62,32 @@ class FlatR:
 
 
 class FlatPool(ResourcePoolImplementation):
-    """`amount` interchangeable units on one rank, 0."""
+    """Interchangeable cores on one rank, 0.
+
+    `machine` is their number, or an R document of one node, whose cores it takes. Raises ValueError for an R of several nodes.
+    """
 
     name = "flat"
 
-    def __init__(self, amount: int, *, clock: Clock | None = None) -> None:
-        self.amount = amount
+    def __init__(self, machine: int | Mapping[str, Any], *, clock: Clock | None = None) -> None:
+        self.amount = machine if isinstance(machine, int) else _cores_of(machine)
         self.clock = clock if clock is not None else ManualClock()
         self.generation = 0
         self.up = True
         self.holders: dict[int, tuple[int, float]] = {}
         self.promised: dict[int, tuple[FlatRequest, float]] = {}
-        self.line = Timeline(amount)
+        self.line = Timeline(self.amount)
+        self.held = 0
+        self._planned: dict[int, float] = {}
+        self._due: list[tuple[float, int]] = []
 
     def parse_resource_request(self, jobspec: dict[str, Any]) -> FlatRequest:
         from fluxplug.resource.request import ResourceRequest  # noqa: PLC0415
 
         parsed = ResourceRequest.from_jobspec(jobspec)
-        return FlatRequest(parsed.ncores, parsed.duration)
+        if parsed.ngpus or parsed.constraint or parsed.nnodes > 1:
+            raise ValueError("a flat pool has cores on one node, and nothing else")
+        return FlatRequest(self.amount if parsed.exclusive else parsed.ncores, parsed.duration)
 
     def check_feasibility(self, request: FlatRequest) -> None:
         if request.amount > self.amount:
@@ -83,68 +95,103 @@ class FlatPool(ResourcePoolImplementation):
 
     def place(self, jobid: int, request: FlatRequest) -> FlatR:
         self.check_feasibility(request)
-        now = self.clock.now()
-        self.line.advance(now)
-        if not self.up or self.line.least(now, now + request.seconds) < request.amount:
+        if not self.up or self.held + request.amount > self.amount:
             raise InsufficientResources
-        self._hold(jobid, request.amount, now + request.seconds)
+        self._hold(jobid, request.amount, self.clock.now() + request.seconds)
         return FlatR(request.amount)
 
     def alloc(self, jobid: int, request: FlatRequest) -> FlatR:
+        self.check_feasibility(request)
+        now = self.clock.now()
         own = self.promised.get(jobid)
         self.unreserve(jobid)
         try:
+            if self._line().least(now, now + request.seconds) < request.amount:
+                raise InsufficientResources
             return self.place(jobid, request)
         except InsufficientResources:
             if own is not None:
-                self.reserve(jobid, *own)
+                self._promise(jobid, *own)
             raise
 
+    def _line(self) -> Timeline:
+        """The plan, brought to the present: who should be over is expected to let go at any moment, but not now."""
+        now = self.clock.now()
+        self.line.advance(now)
+        while self._due and self._due[0][0] <= now:
+            end, jobid = heappop(self._due)
+            if self._planned.get(jobid) == end:
+                self._plan(jobid, now + OVERDUE)
+        return self.line
+
+    def _plan(self, jobid: int, end: float) -> None:
+        """Expect a holder to let go at `end`."""
+        amount, now = self.holders[jobid][0], self.clock.now()
+        old = self._planned.get(jobid, now)
+        self.line.advance(now)
+        self.line.take(max(old, now), end, amount)
+        self.line.take(max(end, now), old, -amount)
+        self._planned[jobid] = end
+        if end < math.inf:
+            heappush(self._due, (end, jobid))
+
     def _hold(self, jobid: int, amount: int, end: float) -> None:
-        self.line.take(self.clock.now(), end, amount)
+        if jobid in self.holders:
+            raise ValueError(f"job {jobid} already holds resources")
         self.holders[jobid] = (amount, end)
+        self.held += amount
+        self._plan(jobid, end)
         self.generation += 1
 
     def free(self, jobid: int, R: Any = None, final: bool = False) -> None:  # noqa: ARG002, N803
-        held = self.holders.pop(jobid, None)
-        if held is not None:
-            self.line.take(self.clock.now(), held[1], -held[0])
-            self.generation += 1
+        if jobid not in self.holders:
+            return
+        if R is not None and R.amount != self.holders[jobid][0]:
+            raise ValueError(f"job {jobid} holds {self.holders[jobid][0]}, not {R.amount}")
+        self._plan(jobid, self.clock.now())
+        self.held -= self.holders.pop(jobid)[0]
+        del self._planned[jobid]
+        self.generation += 1
 
     def register_alloc(self, jobid: int, R: FlatR) -> None:  # noqa: N803
+        if self.held + R.amount > self.amount:
+            raise ValueError(f"job {jobid} holds {R.amount}, and only {self.amount - self.held} are free")
         self._hold(jobid, R.amount, math.inf)
 
     def update_expiration(self, jobid: int, expiration: float) -> None:
-        amount, end = self.holders[jobid]
-        new = expiration or math.inf
-        self.line.take(end, new, amount)
-        self.line.take(new, end, -amount)
-        self.holders[jobid] = (amount, new)
+        if jobid not in self.holders:
+            return
+        end = expiration or math.inf
+        self.holders[jobid] = (self.holders[jobid][0], end)
+        self._plan(jobid, end)
         self.generation += 1
 
     def job_end_times(self) -> list[tuple[int, float]]:
         return [(jobid, 0.0 if end == math.inf else end) for jobid, (_, end) in self.holders.items()]
 
     def mark_up(self, ids: str) -> None:
-        self.up = self.up or ids in {"0", "all"}
-        self.generation += 1
+        self._set_up(self.up or _has_rank_0(ids))
 
     def mark_down(self, ids: str) -> None:
-        self.up = self.up and ids not in {"0", "all"}
-        self.generation += 1
+        self._set_up(self.up and not _has_rank_0(ids))
+
+    def _set_up(self, up: bool) -> None:
+        if up != self.up:
+            self.up = up
+            self.generation += 1
 
     def remove_ranks(self, ids: Any) -> None:
-        self.mark_down(str(ids))
+        self.mark_down(ids)
 
     def copy(self) -> FlatPool:
         new = FlatPool(self.amount, clock=self.clock)
-        new.up = self.up
         for jobid, (amount, end) in self.holders.items():
             new._hold(jobid, amount, end)
+        new.up, new.generation = self.up, self.generation
         return new
 
     def copy_allocated(self) -> FlatR:
-        return FlatR(sum(amount for amount, _ in self.holders.values()))
+        return FlatR(self.held)
 
     def copy_down(self) -> FlatR:
         return FlatR(0 if self.up else self.amount, () if self.up else (0,))
@@ -153,15 +200,21 @@ class FlatPool(ResourcePoolImplementation):
         return FlatR(self.amount)
 
     def earliest_start(self, request: FlatRequest, after: float) -> float | None:
-        return self.line.earliest(request.amount, request.seconds, after) if self.up else None
+        return self._line().earliest(request.amount, request.seconds, after) if self.up else None
 
     def reserve(self, jobid: int, request: FlatRequest, start: float) -> None:
+        own = self.promised.get(jobid)
         self.unreserve(jobid)
-        if self.line.least(start, start + request.seconds) < request.amount:
+        if self._line().least(start, start + request.seconds) < request.amount:
+            if own is not None:
+                self._promise(jobid, *own)
             raise InsufficientResources(f"cannot be promised from {start}")
-        self.line.take(start, start + request.seconds, request.amount)
-        self.promised[jobid] = (request, start)
+        self._promise(jobid, request, start)
         self.generation += 1
+
+    def _promise(self, jobid: int, request: FlatRequest, start: float) -> None:
+        self.promised[jobid] = (request, start)
+        self.line.take(start, start + request.seconds, request.amount)
 
     def unreserve(self, jobid: int) -> None:
         found = self.promised.pop(jobid, None)
@@ -178,26 +231,44 @@ class FlatPool(ResourcePoolImplementation):
         return {jobid: start for jobid, (_, start) in self.promised.items()}
 
     def renew(self, jobids: Iterable[int], after: float) -> list[tuple[int, float]]:
-        self.line.advance(after)
+        line = self._line()
+        line.advance(after)
         moved = []
         for jobid in jobids:
+            if jobid not in self.promised:
+                continue
             request, start = self.promised[jobid]
-            better = self.line.earlier(request.amount, request.seconds, start)
+            better = line.earlier(request.amount, request.seconds, start)
             if better is not None:
                 self.reserve(jobid, request, better)
                 moved.append((jobid, better))
         return moved
 
-    def rooms(self, requests: Sequence[FlatRequest]) -> list[float]:
-        now = self.clock.now()
-        return [self.line.room(request.amount, now) if self.up else -1.0 for request in requests]
+    def room(self, request: FlatRequest) -> float:
+        return self._line().room(request.amount, self.clock.now()) if self.up else -1.0
 
     def check(self) -> None:
         self.line.check()
-        expected = Timeline(self.amount, self.line.times[0])
-        for amount, end in self.holders.values():
-            expected.take(self.line.times[0], end, amount)
+        assert self.held == sum(amount for amount, _ in self.holders.values()) <= self.amount, "oversubscribed"
+        begin = self.line.times[0]
+        expected = Timeline(self.amount, begin)
+        for jobid, (amount, _) in self.holders.items():
+            expected.take(begin, self._planned[jobid], amount)
         for request, start in self.promised.values():
-            expected.take(start, start + request.seconds, request.amount)
+            expected.take(max(start, begin), start + request.seconds, request.amount)
         assert (expected.times, expected.free) == (self.line.times, self.line.free)
-        assert min(self.line.free) >= 0 or not self.up, "oversubscribed"
+
+
+def _has_rank_0(ids: str) -> bool:
+    from fluxplug.values.idset import IDset  # noqa: PLC0415
+
+    return ids == "all" or IDset(ids).test(0)
+
+
+def _cores_of(machine: Mapping[str, Any]) -> int:
+    from fluxplug.resource.rset import Rv1Set  # noqa: PLC0415
+
+    found = Rv1Set(machine)
+    if found.nnodes != 1:
+        raise ValueError(f"a flat pool is one node, not {found.nnodes}")
+    return found.ncores

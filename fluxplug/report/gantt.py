@@ -258,7 +258,8 @@ def _about(schedule: Schedule, i: int) -> str:
     start, end = schedule.start[i], schedule.end[i]
     words = [f"job {schedule.job[i]}", f"{schedule.width[i]:,} core{'s' * (schedule.width[i] != 1)}"]
     if i < len(schedule.ranks) and schedule.ranks[i]:
-        words.append(f"on {clean(schedule.ranks[i], 60)}")
+        ranks = clean(schedule.ranks[i], 60)
+        words.append(f"on node {ranks}" if ranks.isdigit() else f"on nodes {ranks}")
     if i < len(schedule.queue) and schedule.queue[i]:
         words.append(f"queue {clean(schedule.queue[i], 40)}")
     words.append(f"started at {span(start)}, after a wait of {span(start - schedule.submit[i])}")

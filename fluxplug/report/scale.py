@@ -103,7 +103,7 @@ def _multiples(lo: float, hi: float, step: float) -> list[float]:
     values = [
         k * step for k in range(first, first + 100)
     ]  # no axis has a hundred ticks; a span below one ulp stops here
-    return sorted({v for v in values if v <= hi + step * 1e-9})
+    return sorted({min(max(v, lo), hi) for v in values if v <= hi + step * 1e-9})  # rounding leads no tick outside
 
 
 def time_ticks(lo: float, hi: float, most: int = 9) -> list[Tick]:
@@ -198,7 +198,7 @@ def factor(value: float) -> str:
 
 def class_label(label: str) -> str:
     """The name that `fluxplug.sim.metrics` gives a class of sizes, as short as an axis needs."""
-    return label.replace("to ", "≤ ").replace("over ", "> ").replace("-", NONE)
+    return label.replace("to ", "≤").replace("over ", ">").replace("-", NONE)
 
 
 def percent(share: float) -> str:

@@ -140,7 +140,7 @@ def test_jobs_are_boxes_from_start_to_end_on_their_nodes(parse, schedule):
     unit = second[0][3]
     assert first == [(0, pytest.approx(2 * unit, abs=0.1), WIDE / 2, pytest.approx(2 * unit, abs=0.1))]
     assert second == [(WIDE / 2, 0, WIDE / 2, unit)]
-    assert about == "job 1\n2 cores\non 0-1\nstarted at 0 s, after a wait of 0 s\nran 50 s"
+    assert about == "job 1\n2 cores\non nodes 0-1\nstarted at 0 s, after a wait of 0 s\nran 50 s"
     assert not marks(parse, figure, "j2")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 
 def members(mask: int) -> list[int]:
@@ -30,6 +30,17 @@ def members(mask: int) -> list[int]:
             out.extend(range(start, stop))
         start = find("1", stop + 1)
     return out
+
+
+def ascending(mask: int) -> Iterator[int]:
+    """The positions of the one-bits, ascending, for callers that may stop early: the first few cost a look at the mask each."""
+    for _ in range(8):
+        if not mask:
+            return
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+    yield from members(mask)
 
 
 def mask_of(positions: Iterable[int]) -> int:

@@ -7,7 +7,7 @@ make requests in `parse_resource_request` and place them; policies look at `shap
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakValueDictionary
 
 from fluxplug.errors import DocumentError
@@ -167,7 +167,7 @@ class ResourceRequest:
 
         Raises DocumentError or ParseError (ValueErrors) for what cannot be understood.
         """
-        found = _Walk(jobspec)
+        found = Walk(jobspec)
         if found.slot is None:
             raise DocumentError("resources", "Unable to determine slot count")
         if not found.cores and not cls._may_lack_cores(found):
@@ -194,13 +194,13 @@ class ResourceRequest:
         )
 
     @classmethod
-    def _may_lack_cores(cls, found: _Walk) -> bool:
+    def _may_lack_cores(cls, found: Walk) -> bool:
         """Whether a jobspec without a core vertex makes sense to this kind of request."""
         del found
         return False
 
     @classmethod
-    def _extra_of(cls, found: _Walk) -> Hashable:
+    def _extra_of(cls, found: Walk) -> Hashable:
         """What this kind of request adds to the shape."""
         del found
         return None
@@ -351,8 +351,17 @@ def read_constraint(jobspec: Mapping[str, Any]) -> Any:
     return system.get("constraints") if isinstance(system, dict) else None
 
 
-class _Walk:
-    """What the resource tree of a jobspec says."""
+class ExclusiveVertex(NamedTuple):
+    """An exclusive vertex that is neither node nor slot."""
+
+    kind: str
+    least: int
+    path: str
+    in_slot: bool
+
+
+class Walk:
+    """What the resource tree of a jobspec says; for kinds of requests that ask for more than cores and GPUs."""
 
     def __init__(self, jobspec: Mapping[str, Any]) -> None:
         self.nodes: ResourceCount | None = None
@@ -361,8 +370,7 @@ class _Walk:
         self.exclusive = False
         self.slot_of_nodes = False  # whether the slot is above the nodes
         self.nodes_per_slot, self.spread_slots = 1, 0
-        #: Exclusive vertices of other types: (type, least count, path).
-        self.exclusive_others: list[tuple[str, int, str]] = []
+        self.exclusive_others: list[ExclusiveVertex] = []
         resources = jobspec.get("resources")
         if not isinstance(resources, list) or not resources:
             raise DocumentError("", "jobspec has no resources")
@@ -403,7 +411,7 @@ class _Walk:
                 self.slot = count
                 below_slot = (*above, count)
             elif exclusive:
-                self.exclusive_others.append((kind, count.min, where))
+                self.exclusive_others.append(ExclusiveVertex(kind, count.min, where, above_slot is not None))
             if "with" in vertex:
                 self._visit(vertex["with"], f"{where}.with", (*above, count), below_slot)
 

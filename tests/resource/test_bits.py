@@ -3,14 +3,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxplug.resource.bits import lowest, mask_of, members
+from fluxplug.resource.bits import ascending, lowest, mask_of, members
 
 positions = st.sets(st.integers(0, 400), max_size=60)
 
 
 @given(positions)
 def test_members_and_mask_are_inverse(ids):
-    assert members(mask_of(ids)) == sorted(ids)
+    assert members(mask_of(ids)) == list(ascending(mask_of(ids))) == sorted(ids)
     assert mask_of(iter(ids)) == sum(1 << i for i in ids)
 
 

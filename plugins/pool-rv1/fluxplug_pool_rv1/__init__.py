@@ -8,5 +8,6 @@ from fluxplug.hookspecs import hookimpl
 @hookimpl
 def fluxplug_register_pools() -> list[type]:
     from fluxplug_pool_rv1.pool import Rv1Pool  # noqa: PLC0415 - only where a pool is looked up
+    from fluxplug_pool_rv1.tree import TreePool  # noqa: PLC0415
 
-    return [Rv1Pool]
+    return [Rv1Pool, TreePool]

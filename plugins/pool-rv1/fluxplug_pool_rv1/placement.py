@@ -28,7 +28,7 @@ Caps: TypeAlias = "Mapping[int, tuple[int, int]]"
 def choose(ledger: Ledger, demand: Demand, eligible: int | None, caps: Caps | None) -> tuple[list[Part], int]:
     """The pieces for a demand. Steps grow with the levels passed and the shared ranks chosen, mask operations with the machine."""
     if demand.exclusive:
-        return _whole_nodes(ledger, demand, eligible, caps)
+        return whole_nodes(ledger, demand, eligible, caps)
     if caps:
         return _with_caps(ledger, demand, eligible, caps)
     if demand.nodes:
@@ -103,7 +103,10 @@ def _granted(demand: Demand, found: int) -> int:
     return most - most % demand.step
 
 
-def _whole_nodes(ledger: Ledger, demand: Demand, eligible: int | None, caps: Caps | None) -> tuple[list[Part], int]:
+def whole_nodes(
+    ledger: Ledger, demand: Demand, eligible: int | None, caps: Caps | None, *, smallest_first: bool = False
+) -> tuple[list[Part], int]:
+    """Idle nodes that could hold the slots, all of each; the largest nodes first, or the smallest."""
     machine = ledger.machine
     idle = ledger.idle if eligible is None else ledger.idle & eligible
     if caps:
@@ -112,17 +115,14 @@ def _whole_nodes(ledger: Ledger, demand: Demand, eligible: int | None, caps: Cap
         idle &= ~mask_of(i for i, (c, g) in caps.items() if c < full[i][0].bit_count() or g < full[i][1].bit_count())
     fit: list[tuple[int, int]] = []
     found = 0
-    for key in machine.kind_keys:
+    for key in reversed(machine.kind_keys) if smallest_first else machine.kind_keys:
         have, have_gpus = divmod(key, machine.stride)
-        if have < demand.cores:
-            break
-        if have_gpus < demand.gpus:
+        if have < demand.cores or have_gpus < demand.gpus:
             continue
         ranks = ledger.levels.get(key, 0) & idle
         if ranks:
-            count = ranks.bit_count()
             fit.append((key, ranks))
-            found += count
+            found += ranks.bit_count()
             if demand.most is not None and found >= demand.most:
                 break
     granted = _granted(demand, found)

@@ -162,6 +162,13 @@ class Rv1Set:
             raise FileNotFoundError(errno.ENOENT, f"{noun} '{','.join(missing)}' not found")
         return [rank for name in names for rank in found.get(name, ())]
 
+    def _here(self, ranks: IDset) -> list[int]:
+        """Those of `ranks` that are in this set; a few out of many cost as much as they are."""
+        nodes = self.nodes
+        if ranks.count() <= len(nodes):
+            return [rank for rank in ranks if rank in nodes]
+        return [rank for rank in sorted(nodes) if rank in ranks]
+
     # Sets made of it.
 
     def copy(self) -> Rv1Set:
@@ -173,7 +180,7 @@ class Rv1Set:
 
     def copy_ranks(self, ranks: IDsetLike) -> Rv1Set:
         """Those of `ranks` that are here, with what they have."""
-        return self._with({rank: self.nodes[rank] for rank in IDset(ranks) & self.ranks})
+        return self._with({rank: self.nodes[rank] for rank in self._here(IDset(ranks))})
 
     def copy_constraint(self, constraint: Mapping[str, Any] | str) -> Rv1Set:
         """The ranks that satisfy an RFC 31 constraint, an object or its JSON text. Raises DocumentError, ParseError."""
@@ -272,7 +279,7 @@ class Rv1Set:
 
     def remove_ranks(self, ranks: IDsetLike) -> None:
         """Remove ranks with all they have; those that are not here are ignored."""
-        gone = IDset(ranks) & self.ranks
+        gone = IDset(self._here(IDset(ranks)))
         for rank in gone:
             del self.nodes[rank]
             self.hosts.pop(rank, None)

@@ -83,6 +83,10 @@ class Machine:
     def rank_set(self, mask: int) -> IDset:
         """The ranks in a mask."""
         order = self.ranks
+        if mask & (mask - 1) == 0:
+            return IDset(order[mask.bit_length() - 1]) if mask else IDset()
+        if order[0] == 0 and order[-1] == len(order) - 1:  # the index is the rank
+            return IDset.from_mask(mask)
         return IDset([order[i] for i in members(mask)])
 
     def parts_of(self, source: Any) -> tuple[list[Part], IDset]:
@@ -105,13 +109,15 @@ class Machine:
 
         Without `instance_local`, properties whose name begins with `+` are left out, as in the R of a job (RFC 20).
         """
-        order, whole = self.ranks, self.whole
-        new = whole.copy_ranks("")
+        order, hosts = self.ranks, self.whole.hosts
+        new = Rv1Set()
         new.nodes = {order[i]: node for i, node in nodes.items()}
-        hosts = whole.hosts
+        new.named = True
         if hosts:
             new.hosts = {rank: hosts[rank] for rank in new.nodes}
-        new.property_ranks = self.properties_on(IDset(new.nodes), instance_local=instance_local)
+        if self.whole.property_ranks:
+            new.property_ranks = self.properties_on(IDset(new.nodes), instance_local=instance_local)
+        new.scheduling = self.scheduling_on(mask_of(nodes))
         return new
 
     def properties_on(self, ranks: IDset, *, instance_local: bool) -> dict[str, IDset]:

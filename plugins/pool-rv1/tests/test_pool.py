@@ -244,6 +244,14 @@ def test_a_registered_job_ends_with_its_own_expiration_or_the_pools():
 # The pool as a set, and how it is made.
 
 
+def test_core_finds_the_pool_by_its_name():
+    import fluxplug.resource
+
+    assert fluxplug.resource.Rv1Pool is Rv1Pool
+    with pytest.raises(AttributeError):
+        fluxplug.resource.Rv9Pool  # noqa: B018
+
+
 def test_ways_to_make_a_pool():
     R = document()  # noqa: N806 - the format's name
     made = [

@@ -451,8 +451,8 @@ class Engine:
     def _replan(self) -> None:
         """Take back every promise: the next pass gives new ones, in queue order."""
         for state in self.queues.values():
-            for job in list(state.pending.reserved.values()):
-                self.release(job)
+            for jobid in list(state.pending.reserved):
+                self.release(self.jobs[jobid])
 
     def _wake(self) -> None:
         self.gain += 1

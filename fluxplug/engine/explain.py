@@ -48,9 +48,8 @@ def estimates(engine: Engine) -> Iterator[tuple[int, float | None]]:
     """
     now = engine.now
     plan = engine.pool.copy()
-    jobs = {job.jobid: job for state in engine.queues.values() for job in state.pending.reserved.values()}
     for jobid, promised in sorted(engine.pool.reservations().items(), key=lambda item: (item[1], item[0])):
-        plan.reserve(jobid, jobs[jobid].request, promised)
+        plan.reserve(jobid, engine.jobs[jobid].request, promised)
     for state in engine.queues.values():
         after = now
         for job in list(state.pending):

@@ -96,19 +96,17 @@ class Pass:
         self._engine.release(job)
 
     def renew(self) -> None:
-        pending = self._state.pending
-        if not pending.reserved:
+        state, engine = self._state, self._engine
+        if not state.pending.reserved:
             return
-        order = sorted(pending.reserved.values(), key=_by_key)
-        jobs = pending.reserved
-        moved = self._engine.pool.renew([job.jobid for job in order], self.now)
+        moved = engine.pool.renew(state.name, state.pending.reserved, self.now)
         for jobid, start in moved:
-            self._state.promise(jobs[jobid], start)
+            state.promise(engine.jobs[jobid], start)
         if moved:
-            self._engine.gain += 1
+            engine.gain += 1
 
     def yield_to_overtakers(self, *, strict: bool) -> None:
-        pending = self._state.pending
+        pending, engine = self._state.pending, self._engine
         if not pending.disordered:
             return
         pending.disordered = False
@@ -116,10 +114,9 @@ class Pass:
         if first is None:
             return
         ahead = first[0]
-        for job in sorted(pending.reserved.values(), key=_by_key, reverse=True):
-            assert job.key is not None
-            if job.key[0] > ahead[0] if strict else job.key > ahead:
-                self._engine.release(job)
+        behind = [jobid for jobid, key in pending.reserved.items() if (key[0] > ahead[0] if strict else key > ahead)]
+        for jobid in sorted(behind):
+            engine.release(engine.jobs[jobid])
 
     def deny(self, job: Job, note: str) -> None:
         self._engine.refuse(job, note)

@@ -141,7 +141,7 @@ class PendingQueue:
         self.name = name
         self.order = View("key")
         self.fresh = View("fresh")
-        self.reserved: dict[int, Job] = {}
+        self.reserved: dict[int, Key] = {}
         self.last_reserved: Key | None = None
         self.disordered = False
         self.size = 0
@@ -178,8 +178,9 @@ class PendingQueue:
         """Note the promised start of a job."""
         if job.reserved is None:
             self._remove_fresh(job)
-            self.reserved[job.jobid] = job
-            if self.last_reserved is None or self.last_reserved < job.key:  # type: ignore[operator]
+            assert job.key is not None
+            self.reserved[job.jobid] = job.key
+            if self.last_reserved is None or self.last_reserved < job.key:
                 self.last_reserved = job.key
         job.reserved = start
 
@@ -297,7 +298,7 @@ class PendingQueue:
         jobs = list(self.order)
         assert len(jobs) == self.size, (len(jobs), self.size)
         assert [j.key for j in jobs] == sorted(j.key for j in jobs if j.key is not None)
-        assert {j.jobid for j in jobs if j.reserved is not None} == set(self.reserved)
+        assert {j.jobid: j.key for j in jobs if j.reserved is not None} == self.reserved
         fresh = [j for j in jobs if j.reserved is None]
         assert fresh == list(self.fresh), "fresh view"
         if self._groups is not None:

@@ -18,7 +18,7 @@ from attrs import frozen
 from fluxplug.errors import InfeasibleRequest, InsufficientResources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from fluxplug.clock import Clock
 
@@ -172,13 +172,16 @@ class ResourcePoolImplementation(ABC):
         """The start promised to each job."""
         return {jobid: promise.start for jobid, promise in self._promises.items()}
 
-    def renew(self, jobids: Iterable[int], after: float) -> list[tuple[int, float]]:
-        """Renew promises, one round, in the order given: each is lifted out of the plan and put back at its earliest start.
+    def renew(self, queue: str, promised: Mapping[int, Any], after: float) -> list[tuple[int, float]]:
+        """Renew the promises of one queue, one round: each is lifted out of the plan and put back at its earliest start.
 
-        A promise moves earlier or stays. Returns (jobid, start) of those that moved. Jobs without a promise are passed over.
+        A promise moves earlier or stays. `promised` has the place in the queue of each job to be renewed: they are taken in that order. What
+        a round of this `queue` has found impossible need not be looked at again until something is freed. Returns (jobid, start) of those
+        that moved, in the order in which they did.
         """
+        del queue
         moved = []
-        for jobid in jobids:
+        for jobid in sorted(promised, key=promised.__getitem__):
             promise = self._promises.pop(jobid, None)
             if promise is None:
                 continue

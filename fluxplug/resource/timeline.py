@@ -69,6 +69,12 @@ class Timeline:
         first = max(bisect_right(times, start) - 1, 0)
         return min(self.free[first : max(bisect_left(times, end, first), first + 1)])
 
+    def most(self, start: float, end: float) -> int:
+        """The most that is free at any time in [start, end). O(steps within)."""
+        times = self.times
+        first = max(bisect_right(times, start) - 1, 0)
+        return max(self.free[first : max(bisect_left(times, end, first), first + 1)])
+
     def earliest(self, amount: int, duration: float, after: float) -> float | None:
         """The first time from `after` on at which `amount` is free for `duration` seconds. O(steps until then).
 
@@ -93,16 +99,20 @@ class Timeline:
             else:
                 return start
 
-    def earlier(self, amount: int, duration: float, start: float) -> float | None:
+    def earlier(self, amount: int, duration: float, start: float, until: float = math.inf) -> float | None:
         """To where a promise of `amount` from `start` on could move forward, its own hole counted as free; None if nowhere.
 
-        The answer begins the first stretch with `amount` free that lasts for `duration` or reaches `start`. Nothing is changed, so
-        that the many promises that cannot move cost one scan each. O(steps before `start`).
+        The answer begins the first stretch with `amount` free that lasts for `duration` or reaches `start`, among those that begin
+        before `until`. Nothing is changed, so that the many promises that cannot move cost one scan each. O(steps before the end of
+        the last stretch that is looked at).
         """
         run: float | None = None
         for time, free in zip(self.times, self.free):  # noqa: B905 - two lists of one length, in the hottest loop
-            if run is not None and time - run >= duration:
-                return run
+            if run is not None:
+                if time - run >= duration:
+                    return run
+            elif time >= until:
+                return None
             if time >= start:
                 return run
             if free < amount:

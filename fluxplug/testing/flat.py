@@ -18,7 +18,7 @@ from fluxplug.resource.pool import ResourcePoolImplementation
 from fluxplug.resource.timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 OVERDUE = 1.0
 """Seconds for which a holder that should be over is planned on, again and again until it lets go."""
@@ -230,11 +230,12 @@ class FlatPool(ResourcePoolImplementation):
     def reservations(self) -> Mapping[int, float]:
         return {jobid: start for jobid, (_, start) in self.promised.items()}
 
-    def renew(self, jobids: Iterable[int], after: float) -> list[tuple[int, float]]:
+    def renew(self, queue: str, promised: Mapping[int, Any], after: float) -> list[tuple[int, float]]:
+        del queue
         line = self._line()
         line.advance(after)
         moved = []
-        for jobid in jobids:
+        for jobid in sorted(promised, key=promised.__getitem__):
             if jobid not in self.promised:
                 continue
             request, start = self.promised[jobid]
@@ -244,8 +245,9 @@ class FlatPool(ResourcePoolImplementation):
                 moved.append((jobid, better))
         return moved
 
-    def room(self, request: FlatRequest) -> float:
-        return self._line().room(request.amount, self.clock.now()) if self.up else -1.0
+    def rooms(self, requests: Sequence[FlatRequest]) -> list[float]:
+        line, now = self._line(), self.clock.now()
+        return [line.room(request.amount, now) if self.up else -1.0 for request in requests]
 
     def check(self) -> None:
         self.line.check()

@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING, Any
 from fluxplug.resource.bits import lowest, members
 from fluxplug.resource.timeline import Timeline
 from fluxplug_pool_rv1 import shared
+from fluxplug_pool_rv1.renewal import Renewal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from fluxplug.resource.request import ResourceRequest
     from fluxplug_pool_rv1.demand import Demand
@@ -81,6 +82,7 @@ class Plan:
         self.usable = usable
         self.single = len(machine.ranks) == 1
         self.promises: dict[int, Promise] = {}
+        self.renewal = Renewal(self)
         self.held: dict[int, tuple[Sequence[Part], float]] = {}
         self.tracked: dict[int, dict[int, float]] = {}
         self.tracked_mask = 0
@@ -114,6 +116,8 @@ class Plan:
         """A job has let go of these pieces; `rest` is what it keeps."""
         _, end = self.held.pop(jobid)
         self.version += 1
+        if end > now:
+            self.renewal.open(now, end)
         if rest:
             self.held[jobid] = (rest, end)
         for part in parts:
@@ -122,6 +126,8 @@ class Plan:
     def move_end(self, jobid: int, now: float, end: float) -> None:
         """The planned end of a holder changes."""
         parts, old = self.held.pop(jobid)
+        if old > end:
+            self.renewal.open(end, old)
         for part in parts:
             self._let_go(jobid, part, now, old)
         self.take(jobid, parts, now, end)
@@ -337,6 +343,7 @@ class Plan:
             self.lines[0].take(start, end, sign * promise.cores)
             if promise.gpus:
                 self.lines[1].take(start, end, sign * promise.gpus)
+        self.renewal.index(jobid, promise, sign)
         self.counting += sign * bool(promise.nodes)
         self.naming += sign * bool(promise.named)
         for number, nodes in promise.nodes:
@@ -359,59 +366,32 @@ class Plan:
         self.promises[jobid] = promise
         self._bind(jobid, promise, now)
 
-    def renew(self, jobids: Iterable[int], demand_of: Any, now: float) -> list[tuple[int, float]]:
-        """One round of renewal (see the pool contract).
+    def opened(self, promise: Promise) -> None:
+        """A promise was taken back: others may move to where it was."""
+        self.renewal.open(promise.start, promise.end)
 
-        Promises of amounts that cannot move cost one scan of their line, or less: what one scan has shown, that no stretch before some
-        time is long enough, holds for every later promise of as much or more that lasts as long or longer and begins no later, unless
-        it can slide forward from where it is; a promise that moves only opens what lies after its old start.
-        """
-        moved = []
-        for each in self.lines:
-            each.advance(now)
-        barred: dict[tuple[int, int], tuple[float, float]] = {}
-        for jobid in jobids:
-            promise = self.promises.get(jobid)
-            if promise is None or promise.start <= now:
-                continue
-            request = promise.request
-            demand = demand_of(request)
-            want = self.want(demand)
-            line, old = want.line, promise.start
-            if line is None or want.gpus or promise.named:
-                start = self._renew_one(jobid, promise, demand, now)
-            else:
-                duration = promise.end - old
-                key = (id(line), want.amount)
-                known = barred.get(key)
-                if (
-                    known is not None
-                    and duration >= known[0]
-                    and old <= known[1]
-                    and line.free_before(old) < want.amount
-                ):
-                    continue
-                start = line.earlier(want.amount, duration, old)
-                if start is None:
-                    barred[key] = (duration, old)
-                    continue
-                line.take(old, promise.end, -want.amount)
-                promise.start, promise.end = start, start + duration
-                line.take(start, promise.end, want.amount)
-            if start is not None:
-                moved.append((jobid, start))
-                for key, (duration, until) in barred.items():
-                    if until > old:
-                        barred[key] = (duration, old)
-        return moved
+    def renew(self, queue: str, promised: Mapping[int, Any], demand_of: Any, now: float) -> list[tuple[int, float]]:
+        """One round of renewal (see the pool contract)."""
+        return self.renewal.run(queue, promised, demand_of, now)
 
-    def _renew_one(self, jobid: int, promise: Promise, demand: Demand, now: float) -> float | None:
+    def renew_one(self, jobid: int, promise: Promise, demand: Demand, now: float) -> float | None:
+        """Lift a promise, find its earliest start, put it back there or where it was; the new start if it moved."""
         self.lift(jobid, now)
         start = self.earliest(demand, promise.end - promise.start, now)
         if start is None or start >= promise.start or not self.promise(jobid, promise.request, demand, start, now):
             self.put_back(jobid, promise, now)
             return None
         return start
+
+    def shift(self, promise: Promise, start: float) -> None:
+        """Move a promise of an amount of one line, where there is room for it."""
+        line = self.lines[promise.nodes[0][0]] if promise.nodes else self.lines[0]
+        amount = promise.nodes[0][1] if promise.nodes else promise.cores
+        line.take(promise.start, promise.end, -amount)
+        promise.end = start + (promise.end - promise.start)
+        promise.start = start
+        line.take(start, promise.end, amount)
+        self.version += 1
 
     def rooms(self, demands: Iterable[Demand], now: float) -> list[float]:
         """For each demand an upper bound on the seconds for which it could be held from now on; -1 if it cannot be had now.

@@ -14,7 +14,7 @@ from fluxplug.resource.pool import ResourcePoolImplementation
 from fluxplug_pool_rv1.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from fluxplug.resource.request import ResourceRequest, Shape
     from fluxplug_pool_rv1.allocation import Allocation
@@ -92,7 +92,10 @@ class Planned(ResourcePoolImplementation):
             limits = plan.limits(demand, now, now + (request.duration or math.inf))
             if limits is None:
                 raise InsufficientResources
-            return self.place(jobid, request, eligible=limits[0], caps=limits[1])
+            found = self.place(jobid, request, eligible=limits[0], caps=limits[1])
+            if own is not None and own.start > now:
+                plan.opened(own)
+            return found
         except BaseException:
             if own is not None:
                 plan.put_back(jobid, own, now)
@@ -123,8 +126,11 @@ class Planned(ResourcePoolImplementation):
     def unreserve(self, jobid: int) -> None:
         if not self._plans_amounts:
             super().unreserve(jobid)
-        elif self._plan is not None and self._plan.lift(jobid, self.clock.now()) is not None:
-            self.generation += 1
+        elif self._plan is not None:
+            promise = self._plan.lift(jobid, self.clock.now())
+            if promise is not None:
+                self._plan.opened(promise)
+                self.generation += 1
 
     def drop_reservations(self) -> None:
         if not self._plans_amounts:
@@ -138,12 +144,12 @@ class Planned(ResourcePoolImplementation):
             return super().reservations()
         return {} if self._plan is None else {jobid: promise.start for jobid, promise in self._plan.promises.items()}
 
-    def renew(self, jobids: Iterable[int], after: float) -> list[tuple[int, float]]:
+    def renew(self, queue: str, promised: Mapping[int, Any], after: float) -> list[tuple[int, float]]:
         if not self._plans_amounts:
-            return super().renew(jobids, after)
+            return super().renew(queue, promised, after)
         if self._plan is None:
             return []
-        moved = self._planning().renew(jobids, lambda request: self._demand(request.shape), after)
+        moved = self._planning().renew(queue, promised, lambda request: self._demand(request.shape), after)
         self.generation += len(moved)
         return moved
 

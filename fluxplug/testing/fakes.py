@@ -76,7 +76,7 @@ class FakePass:
 
     @property
     def startable(self) -> Iterator[Job]:
-        return (job for job in self.unreserved if self.pool.room(job.request) >= (job.limit or math.inf))
+        return (job for job in self.unreserved if self.pool.rooms([job.request])[0] >= (job.limit or math.inf))
 
     @property
     def due(self) -> list[Job]:
@@ -122,7 +122,7 @@ class FakePass:
         job.reserved = None
 
     def renew(self) -> None:
-        for jobid, start in self.pool.renew([job.jobid for job in self.pending], self.now):
+        for jobid, start in self.pool.renew(self.queue, {job.jobid: job.key for job in self.pending}, self.now):
             self.jobs[jobid].reserved = start
 
     def yield_to_overtakers(self, *, strict: bool) -> None:

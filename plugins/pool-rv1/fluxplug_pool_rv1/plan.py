@@ -105,12 +105,12 @@ class Plan:
 
     def take(self, jobid: int, parts: Sequence[Part], start: float, end: float) -> None:
         """A job holds these pieces from now on, until `end` as far as is known."""
-        self.held[jobid] = (parts, end)
         self.version += 1
         if end < math.inf:
             heappush(self._ends, (end, jobid))
         for part in parts:
             self._hold(jobid, part, start, end)
+        self.held[jobid] = (parts, end)  # last: a node that is first tracked here must not take it for an old holder
 
     def give(self, jobid: int, parts: Sequence[Part], now: float, rest: Sequence[Part]) -> None:
         """A job has let go of these pieces; `rest` is what it keeps."""

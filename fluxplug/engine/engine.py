@@ -21,7 +21,7 @@ from fluxplug.engine.job import Job
 from fluxplug.engine.passes import Pass
 from fluxplug.engine.queue import PendingQueue
 from fluxplug.engine.states import FATAL, InvalidTransitionError, State, last_state, next_state
-from fluxplug.errors import FluxplugError, InfeasibleRequest
+from fluxplug.errors import FluxplugError, InfeasibleRequest, InsufficientResources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -78,7 +78,9 @@ class QueueState:
         if not self.dues or self.dues[0][0] > now:
             return found
         while self.next_due() <= now:
-            found.append(heappop(self.dues)[2])
+            job = heappop(self.dues)[2]
+            if not found or found[-1] is not job:  # else the same start was promised to it twice
+                found.append(job)
         return found
 
 
@@ -114,11 +116,14 @@ class Engine:
         self.jobs: dict[int, Job] = {}
         self.running: dict[int, Job] = {}
         self.parked: dict[int, Job] = {}
+        self.hopeful: dict[int, Job] = {}
         self.gain = 0
         self.freed = False
         self.down = 0
-        self.stuck: dict[Any, int] = {}
         self.passes = 0
+        self._reconsidered = 0
+        self._empty: ResourcePoolImplementation | None = None
+        self._crippled: dict[Any, bool] = {}
         self._feasible: dict[Any, str | None] = {}
         self._sequence = 0
         self._priority = priority
@@ -203,10 +208,40 @@ class Engine:
             self.gain += 1
 
     def park(self, job: Job) -> None:
-        """Set aside a job that nothing but a returning node (or the end of an unlimited job) can help."""
-        self._leave(job)
+        """Set aside an eligible job that has no start in sight.
+
+        It needs nodes that are down, or it is `hopeful`: what it needs is held by, or promised to, jobs without a time limit.
+        """
+        if job.reserved is not None:
+            self.pool.unreserve(job.jobid)
+            self.gain += 1
+        self.queues[job.queue].pending.remove(job)
         job.parked = True
         self.parked[job.jobid] = job
+        if not self.needs_down(job.request):
+            self.hopeful[job.jobid] = job
+
+    def needs_down(self, request: Any) -> bool:
+        """Whether nothing but a returning node can help: not even all of what is up would do. Cached by shape."""
+        if not self.down:
+            return False
+        shape = request.shape
+        known = self._crippled.get(shape)
+        if known is None:
+            empty = self._empty
+            if empty is None:
+                empty = self._empty = self.pool.copy()
+                for jobid, _ in empty.job_end_times():
+                    empty.free(jobid, final=True)
+            try:
+                empty.place(0, request)
+            except (InsufficientResources, InfeasibleRequest):
+                known = True
+            else:
+                known = False
+                empty.free(0, final=True)
+            self._crippled[shape] = known
+        return known
 
     def refuse(self, job: Job, note: str) -> None:
         """End a pending job that can never run."""
@@ -253,8 +288,6 @@ class Engine:
         self.gain += 1
         if job.ends > event.time:
             self.freed = True
-            if job.ends == math.inf:
-                self._unpark()
         for state in self._states:
             state.wanted = True
         if not self._logging:
@@ -279,18 +312,16 @@ class Engine:
         if job.state > State.SCHED:
             raise EngineError(f"job {event.jobid} has its resources: its urgency cannot change")
         job.urgency = event.urgency
-        self._leave(job)
         self._move(job, "urgency", {"urgency": event.urgency, "userid": event.userid} if self._logging else None)
         if job.state == State.PRIORITY:
-            self._prioritise(job, self._priority(job))
+            self._reprioritise(job, self._priority(job))
 
     def _set_priority(self, event: ev.SetPriority) -> None:
         job = self._job(event.jobid)
         if job.state != State.SCHED:
             raise EngineError(f"job {event.jobid} is not waiting to be scheduled: its priority cannot change")
-        self._leave(job)
         job.state = State.PRIORITY
-        self._prioritise(job, event.priority)
+        self._reprioritise(job, event.priority)
 
     def _dependency_met(self, event: ev.DependencyMet) -> None:
         job = self._job(event.jobid)
@@ -311,26 +342,43 @@ class Engine:
             ends = job.started + (event.limit or math.inf)
             if ends > job.ends:
                 self._replan()
-            else:
+            elif ends < job.ends:
                 self.freed = True
             self.pool.update_expiration(job.jobid, 0.0 if ends == math.inf else ends)
             job.ends = ends
             job.request = request
-            self._log(job, "resource-update", {"expiration": 0.0 if ends == math.inf else ends})
-        else:
-            waiting = job.key is not None or job.parked
-            self._leave(job)
-            job.request = request
             if self._logging:
-                self._log(job, "jobspec-update", {"attributes.system.duration": event.limit})
-            if waiting:
-                self._enter(job)
+                self._log(job, "resource-update", {"expiration": 0.0 if ends == math.inf else ends})
+        else:
+            kept = self._shorten(job, request)
+            if not kept:
+                self._leave(job, for_good=False)
+                job.request = request
+            self._move(job, "jobspec-update", {"attributes.system.duration": event.limit} if self._logging else None)
+            if job.state == State.PRIORITY:
+                if kept:
+                    self._move(job, "priority", {"priority": job.priority} if self._logging else None)
+                else:
+                    self._prioritise(job, job.priority)
         self._wake()
+
+    def _shorten(self, job: Job, request: Any) -> bool:
+        """Keep the promise to a job whose limit becomes no longer; False where there is none to keep."""
+        longest = job.request.duration or math.inf
+        if job.reserved is None or (request.duration or math.inf) > longest:
+            return False
+        try:
+            self.pool.reserve(job.jobid, request, job.reserved)
+        except InsufficientResources:
+            return False
+        job.request = request
+        self.freed = True
+        return True
 
     def _nodes_down(self, event: ev.NodesDown) -> None:
         self._replan()
         self.pool.mark_down(event.ranks)
-        self.down = len(self.pool.copy_down().ranks)
+        self._count_down()
         if event.kill:
             lost = set(self._parse_ranks(event.ranks))
             for job in list(self.running.values()):
@@ -341,13 +389,17 @@ class Engine:
 
     def _nodes_up(self, event: ev.NodesUp) -> None:
         self.pool.mark_up(event.ranks)
-        self.down = len(self.pool.copy_down().ranks)
+        self._count_down()
         self.freed = True
-        self._unpark()
+        for job in list(self.parked.values()):
+            self._unpark(job)
         self._wake()
 
     def _pass(self, event: ev.Pass) -> None:
         freed, self.freed = self.freed, False
+        lapsed = False
+        if self.hopeful and self._reconsidered != self.gain:
+            self._reconsider(event.time)
         for state in self._states:
             if not (state.wanted or state.next_due() <= event.time):
                 continue
@@ -360,10 +412,14 @@ class Engine:
                 self._begin_pass(state.name, event.time)
             for _ in state.policy.schedule(run):
                 pass
-            for job in state.pop_due(event.time):  # a policy that lets a promise lapse has taken it back
+            lapsed = lapsed or run.lapsed()
+            for job in state.pop_due(event.time):  # a policy that does not ask for these has taken them back
                 self.release(job)
             if self._end_pass is not None:
                 self._end_pass(state.name, event.time, run.started, run.reserved)
+        if lapsed:  # somebody is overdue, and the promises counted on that end: the next pass makes all anew, in order
+            self._replan()
+            self._wake()
 
     # Steps.
 
@@ -402,6 +458,15 @@ class Engine:
         self._move(job, "priority", {"priority": priority} if self._logging else None)
         self._enter(job)
 
+    def _reprioritise(self, job: Job, priority: int) -> None:
+        """Set the priority of a waiting job anew; where that does not move it, it keeps its place and its promise."""
+        eligible = job.key is not None or job.parked
+        if priority == job.priority and eligible == (job.urgency != HOLD):
+            self._move(job, "priority", {"priority": priority} if self._logging else None)
+        else:
+            self._leave(job, for_good=priority < job.priority or job.urgency == HOLD)
+            self._prioritise(job, priority)
+
     def _enter(self, job: Job) -> None:
         """Make a job eligible, unless it is held."""
         if job.urgency != HOLD:
@@ -409,18 +474,19 @@ class Engine:
             state.pending.add(job, (-job.priority, job.submitted, job.sequence))
             state.wanted = True
 
-    def _leave(self, job: Job) -> None:
-        """Take a job out of the pending queue, with its promise; nothing happens to one that is not in it."""
+    def _leave(self, job: Job, *, for_good: bool = True) -> None:
+        """Take a job out of the pending queue, with its promise; nothing happens to one that is not in it.
+
+        Where it is back at once, `for_good` is false: its promise is not offered to others before it gets a new one.
+        """
         if job.parked:
-            job.parked = False
-            del self.parked[job.jobid]
+            self._take_from_parked(job)
         if job.key is None:
             return
         state = self.queues[job.queue]
         if job.reserved is not None:
             self.pool.unreserve(job.jobid)
-            self.gain += 1
-            self.freed = True
+            self.freed = self.freed or for_good
         state.pending.remove(job)
         job.refused = -1
         self._wake()
@@ -441,12 +507,31 @@ class Engine:
             self._move(job, "clean")
             self._actions.stop.append(ev.Stop(job.jobid, kind))
 
-    def _unpark(self) -> None:
-        for job in list(self.parked.values()):
-            del self.parked[job.jobid]
-            job.parked = False
-            job.refused = -1
-            self._enter(job)
+    def _unpark(self, job: Job) -> None:
+        self._take_from_parked(job)
+        job.refused = -1
+        self._enter(job)
+
+    def _take_from_parked(self, job: Job) -> None:
+        job.parked = False
+        del self.parked[job.jobid]
+        self.hopeful.pop(job.jobid, None)
+
+    def _reconsider(self, now: float) -> None:
+        """Bring back the hopeful jobs that have a start again. O(hopeful), and a plan for each that asks for something else."""
+        self._reconsidered = self.gain
+        known: dict[tuple[Any, float], bool] = {}
+        for job in list(self.hopeful.values()):
+            asked = (job.request.shape, job.request.duration)
+            if asked not in known:
+                known[asked] = self.pool.earliest_start(job.request, now) is not None
+            if known[asked]:
+                self._unpark(job)
+
+    def _count_down(self) -> None:
+        self.down = len(self.pool.copy_down().ranks)
+        self._empty = None
+        self._crippled.clear()
 
     def _replan(self) -> None:
         """Take back every promise: the next pass gives new ones, in queue order."""
@@ -497,6 +582,7 @@ class Engine:
         assert set(self.running) == {jobid for jobid, _ in self.pool.job_end_times()}
         assert set(self.parked) == {j.jobid for j in self.jobs.values() if j.parked}
         assert pending.isdisjoint(self.parked)
+        assert all(self.parked.get(jobid) is job for jobid, job in self.hopeful.items())
         for job in self.jobs.values():
             if job.state == State.SCHED:
                 assert (job.key is not None) == (job.urgency != HOLD and not job.parked), job

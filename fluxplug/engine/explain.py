@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from fluxplug.engine.states import State
+from fluxplug.errors import InsufficientResources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,18 +49,22 @@ def estimates(engine: Engine) -> Iterator[tuple[int, float | None]]:
     """
     now = engine.now
     plan = engine.pool.copy()
+    broken = set()
     for jobid, promised in sorted(engine.pool.reservations().items(), key=lambda item: (item[1], item[0])):
-        plan.reserve(jobid, engine.jobs[jobid].request, promised)
+        try:
+            plan.reserve(jobid, engine.jobs[jobid].request, promised)
+        except InsufficientResources:  # somebody is overdue; the next pass will find out
+            broken.add(jobid)
     for state in engine.queues.values():
         after = now
         for job in list(state.pending):
-            start = job.reserved
-            if start is None:
+            start = job.reserved if job.jobid not in broken else None
+            if start is None and after < math.inf:
                 start = plan.earliest_start(job.request, after)
                 if start is not None:
                     plan.reserve(job.jobid, job.request, start)
-            if start is not None and not state.policy.overtakes:
-                after = max(after, start)
+            if not state.policy.overtakes:
+                after = math.inf if start is None else max(after, start)
             yield job.jobid, start
     for jobid in engine.parked:
         yield jobid, None
@@ -100,9 +105,9 @@ def _reason(engine: Engine, job: Job, position: int) -> tuple[str, str]:
     if job.state == State.DEPEND:
         return "dependency", f"waits for {', '.join(sorted(job.dependencies))}"
     if job.parked:
-        if engine.down:
+        if job.jobid not in engine.hopeful:
             return "down", f"needs nodes that are down ({engine.down} down); it does not hold others back"
-        return "unlimited", "waits for the end of a job that has no time limit"
+        return "unlimited", "waits for jobs that have no time limit; it does not hold others back"
     if job.key is None:
         return "held", "held: its urgency is 0"
     return _waiting(engine, job, position)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Pass:
     """A pass over one queue at one instant. Made by the engine; lives as long as the policy's generator."""
 
-    __slots__ = ("_engine", "_state", "freed", "now", "queue", "reserved", "started")
+    __slots__ = ("_due", "_engine", "_state", "freed", "now", "queue", "reserved", "started")
 
     def __init__(self, engine: Engine, state: QueueState, now: float, *, freed: bool) -> None:
         self._engine = engine
@@ -25,6 +25,7 @@ class Pass:
         self.now = now
         self.queue = state.name
         self.freed = freed
+        self._due: list[Job] = []
         self.started: list[int] = []
         self.reserved: dict[int, float] = {}
 
@@ -52,6 +53,7 @@ class Pass:
         found = self._state.pop_due(self.now)
         if len(found) > 1:
             found.sort(key=_by_key)
+        self._due += found
         return found
 
     @property
@@ -60,17 +62,15 @@ class Pass:
 
     def start(self, job: Job) -> bool:
         engine = self._engine
-        if job.refused == engine.gain:
-            return False
-        if job.key is None:
+        if job.key is None or (job.refused == engine.gain and job.reserved is None):
             return False
         try:
             R = engine.pool.alloc(job.jobid, job.request)  # noqa: N806 - the format's name
         except InsufficientResources:
             job.refused = engine.gain
             self._state.pending.refuse(job)
-            if engine.down:
-                self._park_if_stuck(job)
+            if engine.down and engine.needs_down(job.request):
+                engine.park(job)
             return False
         except InfeasibleRequest as refusal:
             self.deny(job, refusal.reason)
@@ -118,22 +118,16 @@ class Pass:
         for jobid in sorted(behind):
             engine.release(engine.jobs[jobid])
 
+    def lapsed(self) -> bool:
+        """Whether a job whose promise was due, and that the policy was told of, has not started."""
+        return any(job.reserved is not None and job.reserved <= self.now for job in self._due)
+
     def deny(self, job: Job, note: str) -> None:
         self._engine.refuse(job, note)
 
     def skip(self, job: Job, reason: str) -> None:
         job.note = reason
         job.refused = self._engine.gain
-
-    def _park_if_stuck(self, job: Job) -> None:
-        """Park a job that no end of a running job can help; asked once a shape while nodes are down."""
-        engine = self._engine
-        shape = job.request.shape
-        if engine.stuck.get(shape) != engine.gain:
-            if job.reserved is not None or engine.pool.earliest_start(job.request, self.now) is not None:
-                return
-            engine.stuck[shape] = engine.gain
-        engine.park(job)
 
 
 def _by_key(job: Job) -> tuple[float, ...]:

@@ -250,8 +250,8 @@ class PendingQueue:
 
     def refuse(self, job: Job) -> None:
         """A fact until something is gained: no job of this shape with this limit or a longer one can start."""
-        if self._groups is not None:
-            group = self._groups[job.request.shape]
+        group = self._groups.get(job.request.shape) if self._groups is not None else None
+        if group is not None:
             group.bound = min(group.bound, math.nextafter(job.request.duration or math.inf, -math.inf))
 
     def _add_fresh(self, job: Job, key: Key) -> None:

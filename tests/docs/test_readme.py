@@ -144,3 +144,15 @@ def test_targets_of_make_that_pages_name_exist():
 )
 def test_what_is_shown_is_compared(expected, output, right):
     assert shows(expected, output.splitlines()) is right
+
+
+def test_the_reading_order_is_that_of_the_code():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    named = {path.rstrip("/") for path in re.findall(r"`((?:fluxplug|plugins|tests)/[\w./-]*)`", text)}
+    assert not {path for path in named if not (ROOT / path).exists()}, "what is named is there"
+    for path in ROOT.glob("fluxplug/*"):
+        place = path.relative_to(ROOT).as_posix()
+        if path.suffix == ".py" and path.name not in {"__init__.py", "__main__.py", "builtin.py", "suggest.py"}:
+            assert place in named, "a module that no reader is sent to"
+        if (path / "__init__.py").exists():
+            assert any(f"{name}/".startswith(f"{place}/") for name in named), "a package that no reader is sent to"

@@ -397,29 +397,37 @@ class Engine:
 
     def _pass(self, event: ev.Pass) -> None:
         freed, self.freed = self.freed, False
-        lapsed = False
         if self.hopeful and self._reconsidered != self.gain:
             self._reconsider(event.time)
+        late = self._run_policies(event.time, freed=freed)
+        if late:
+            # Somebody is overdue: a job, or the driver. The promises behind counted on it, so all are made anew, in order.
+            self._replan()
+            self._wake()
+            if any(self.pool.earliest_start(job.request, event.time) == event.time for job in late):
+                self._run_policies(event.time, freed=False)
+
+    def _run_policies(self, now: float, *, freed: bool) -> list[Job]:
+        """A pass for each queue that wants one; the jobs that should have started by their promises and have not."""
+        late: list[Job] = []
         for state in self._states:
-            if not (state.wanted or state.next_due() <= event.time):
+            if not (state.wanted or state.next_due() <= now):
                 continue
             state.wanted = False
             if not state.pending.size:
                 continue
             self.passes += 1
-            run = Pass(self, state, event.time, freed=freed)
+            run = Pass(self, state, now, freed=freed)
             if self._begin_pass is not None:
-                self._begin_pass(state.name, event.time)
+                self._begin_pass(state.name, now)
             for _ in state.policy.schedule(run):
                 pass
-            lapsed = lapsed or run.lapsed()
-            for job in state.pop_due(event.time):  # a policy that does not ask for these has taken them back
+            late += run.late()
+            for job in state.pop_due(now):  # a policy that does not ask for these has taken them back
                 self.release(job)
             if self._end_pass is not None:
-                self._end_pass(state.name, event.time, run.started, run.reserved)
-        if lapsed:  # somebody is overdue, and the promises counted on that end: the next pass makes all anew, in order
-            self._replan()
-            self._wake()
+                self._end_pass(state.name, now, run.started, run.reserved)
+        return late
 
     # Steps.
 

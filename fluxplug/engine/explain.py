@@ -49,16 +49,17 @@ def estimates(engine: Engine) -> Iterator[tuple[int, float | None]]:
     """
     now = engine.now
     plan = engine.pool.copy()
-    broken = set()
-    for jobid, promised in sorted(engine.pool.reservations().items(), key=lambda item: (item[1], item[0])):
-        try:
+    promises = engine.pool.reservations()
+    try:
+        for jobid, promised in sorted(promises.items(), key=lambda item: (item[1], item[0])):
             plan.reserve(jobid, engine.jobs[jobid].request, promised)
-        except InsufficientResources:  # somebody is overdue; the next pass will find out
-            broken.add(jobid)
+    except InsufficientResources:  # somebody is overdue: the next promise that is due will lapse, and all are made anew
+        plan.drop_reservations()
+        promises = {}
     for state in engine.queues.values():
         after = now
         for job in list(state.pending):
-            start = job.reserved if job.jobid not in broken else None
+            start = promises.get(job.jobid)
             if start is None and after < math.inf:
                 start = plan.earliest_start(job.request, after)
                 if start is not None:

@@ -118,9 +118,9 @@ class Pass:
         for jobid in sorted(behind):
             engine.release(engine.jobs[jobid])
 
-    def lapsed(self) -> bool:
-        """Whether a job whose promise was due, and that the policy was told of, has not started."""
-        return any(job.reserved is not None and job.reserved <= self.now for job in self._due)
+    def late(self) -> list[Job]:
+        """The jobs whose promise was due, as the policy was told, and that have not started."""
+        return [job for job in self._due if job.reserved is not None and job.reserved <= self.now]
 
     def deny(self, job: Job, note: str) -> None:
         self._engine.refuse(job, note)

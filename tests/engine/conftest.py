@@ -19,7 +19,7 @@ POLICIES = {"fcfs": Fcfs, "easy": Easy, "conservative": Conservative}
 def policy_of(name):
     """`hybrid-2` is hybrid with two reservations."""
     word, _, depth = name.partition("-")
-    return Hybrid(Hybrid.Config(int(depth))) if word == "hybrid" else POLICIES[name]()
+    return Hybrid(Hybrid.Config(reservation_depth=int(depth))) if word == "hybrid" else POLICIES[name]()
 
 
 def machine(nodes, cores):

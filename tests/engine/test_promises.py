@@ -46,9 +46,21 @@ class TestOverdue:
         run = bench(policy, amount=2)
         run(run.submit(0, 1, 2, 10.0))
         run(run.submit(1, 2, 2, 10.0), run.submit(1, 3, 2, 10.0))
-        run.engine.handle(ev.Submit(12, 4, run.job(2).request))
-        starts = dict(estimates(run.engine))
-        assert 12 < starts[2] < starts[3] < starts[4]
+        run(now=10)
+        for event in (ev.Submit(12, 4, run.job(2).request), ev.Pass(12), ev.Submit(12.5, 5, run.job(2).request)):
+            run.engine.handle(event)
+            starts = list(dict(estimates(run.engine)).values())
+            assert starts == sorted(starts)
+            assert min(starts) > run.engine.now
+
+    @pytest.mark.parametrize("policy", ["easy", "conservative", "hybrid-2"])
+    def test_a_late_driver(self, bench, policy):
+        """Nothing is overdue but the pass: that the promises behind it move by as much must not keep the job from its start."""
+        run = bench(policy, amount=2)
+        run(run.submit(0, 1, 2, 10.0))
+        run(run.submit(1, 2, 2, 10.0), run.submit(1, 3, 2, 10.0))
+        assert run(ev.Ended(10.5, 1)) == [2]
+        assert run.promised() == {3: 20.5}
 
 
 class TestUnlimited:
@@ -93,7 +105,7 @@ class TestUnlimited:
     def test_is_overtaken_by_priority(self, bench):
         run = self.parked(bench)
         run(ev.SetPriority(5, 2, 3))
-        assert run.promised() == {3: 100}
+        assert run.promised() == {3: 100, 2: 110}
         assert list(run.engine.parked) == []
 
     def test_an_early_end_makes_a_gap(self, bench):

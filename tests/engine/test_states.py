@@ -49,7 +49,9 @@ def test_moving_events(state, event):
     if state in MOVES[event]:
         assert next_state(7, state, event) is MOVES[event][state]
     else:
-        with pytest.raises(InvalidTransitionError, match=rf"job 7: event '{event}' cannot happen in state {state.name}"):
+        with pytest.raises(
+            InvalidTransitionError, match=rf"job 7: event '{event}' cannot happen in state {state.name}"
+        ):
             next_state(7, state, event)
 
 

@@ -70,6 +70,7 @@ class Planned(ResourcePoolImplementation):
             plan = self._planning()
             for jobid, promise in old.promises.items():
                 plan.put_back(jobid, promise, self.clock.now())
+            plan.renewal.open(self.clock.now(), math.inf)
 
     def alloc(self, jobid: int, request: ResourceRequest) -> Allocation:
         """Take resources for a job now, keeping every promise to others, and return its R; its own promise is used up.
@@ -121,6 +122,8 @@ class Planned(ResourcePoolImplementation):
             if old is not None:
                 plan.put_back(jobid, old, now)
             raise InsufficientResources(f"cannot be promised from {start}")
+        if old is not None:
+            plan.opened(old)
         self.generation += 1
 
     def unreserve(self, jobid: int) -> None:

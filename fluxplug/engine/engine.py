@@ -526,13 +526,17 @@ class Engine:
         self.hopeful.pop(job.jobid, None)
 
     def _reconsider(self, now: float) -> None:
-        """Bring back the hopeful jobs that have a start again. O(hopeful), and a plan for each that asks for something else."""
+        """Bring back the hopeful jobs that would have a start if there were no promises: who precedes whom is the policy's business.
+
+        O(holders and hopeful jobs), and a search for each of them that asks for something else.
+        """
         self._reconsidered = self.gain
+        plan = self.pool.copy()
         known: dict[tuple[Any, float], bool] = {}
         for job in list(self.hopeful.values()):
             asked = (job.request.shape, job.request.duration)
             if asked not in known:
-                known[asked] = self.pool.earliest_start(job.request, now) is not None
+                known[asked] = plan.earliest_start(job.request, now) is not None
             if known[asked]:
                 self._unpark(job)
 

@@ -203,9 +203,9 @@ class ResourcePoolImplementation(ABC):
 
     def _ends(self) -> Iterator[tuple[int, float]]:
         """Planned ends that lie ahead: an overdue holder is expected to let go at any moment, but not now."""
-        soon = self.clock.now() + 1
+        now = self.clock.now()
         for jobid, end in self.job_end_times():
-            yield jobid, max(end, soon) if end else math.inf
+            yield jobid, (end if end > now else now + 1) if end else math.inf
 
     def _fits(self, request: Any, start: float) -> bool:
         """Whether every promise, and `request` from `start` on, can be placed in the order of their starts."""

@@ -47,6 +47,14 @@ def run(command, tree, **variables):
     return done.stdout
 
 
+def command(path, script):
+    """Make a command of a line of shell."""
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
 def shown(prefix):
     """The lines of README's output of the command that begins so, those that `...` stands for left out."""
     text = README.partition(f"$ {prefix}")[2].partition("```")[0]
@@ -57,11 +65,8 @@ def shown(prefix):
 def test_installed_as_the_readme_says(tree, tmp_path):
     install = re.search(r"^## Install$.*?^```sh\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)[1]
     assert "pip install" in install
-    bin_ = tmp_path / "bin"  # where `python3` is the Python that runs the tests
-    bin_.mkdir()
-    (bin_ / "python3").write_text(f'#!/bin/sh\nexec "{PYTHON}" "$@"\n', encoding="utf-8")
-    (bin_ / "python3").chmod(0o755)
-    listed = run(f"set -e\n{install}", tree, PATH=f"{bin_}{os.pathsep}{os.environ['PATH']}")
+    python = command(tmp_path / "bin" / "python3", f'exec "{PYTHON}" "$@"')
+    listed = run(f"set -e\n{install}", tree, PATH=f"{python.parent}{os.pathsep}{os.environ['PATH']}")
     assert all(
         re.search(rf" {name} ", listed) for name in ("rv1", "fcfs", "easy", "hybrid", "conservative", "swf", "html")
     )
@@ -136,9 +141,7 @@ def test_versions_agree():
     ],
 )
 def test_a_python_that_will_not_do_is_named_with_the_remedy(script, problem, tmp_path):
-    fake = tmp_path / "python3"
-    fake.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    fake.chmod(0o755)
+    fake = command(tmp_path / "my python" / "python3", script)
     done = subprocess.run(
         ["make", "demo", f"PYTHON={fake}", f"VENV={tmp_path}/env"],
         cwd=ROOT,
@@ -150,3 +153,23 @@ def test_a_python_that_will_not_do_is_named_with_the_remedy(script, problem, tmp
     assert f"{fake}: {problem}" in done.stderr
     assert "make PYTHON=" in done.stderr
     assert not (tmp_path / "env").exists()
+
+
+def test_an_old_python3_is_passed_over_for_a_newer_one(tmp_path):
+    bin_ = command(tmp_path / "bin" / "python3", "echo 3.9").parent
+    command(bin_ / "python3.12", f'exec "{PYTHON}" "$@"')
+    environment = {**os.environ, "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}
+    command(bin_ / "python3.13", "exit 127")  # a machine's own would come first
+    found = subprocess.run([ROOT / ".ci" / "find-python"], env=environment, capture_output=True, text=True, check=True)
+    assert found.stdout == "python3.12\n"
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="newer than what make test-all looks for")
+def test_the_pythons_of_the_machine_are_found(tmp_path):
+    version = "{}.{}".format(*sys.version_info)
+    bin_ = command(tmp_path / "bin" / f"python{version}", f'exec "{PYTHON}" "$@"').parent
+    environment = {"HOME": str(tmp_path), "PATH": f"{bin_}{os.pathsep}{os.environ['PATH']}"}
+    found = subprocess.run(
+        [ROOT / ".ci" / "find-python", "--all"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert f"{version}\tpython{version}" in found.stdout.splitlines()

@@ -517,11 +517,11 @@ class Engine:
 
     def _unpark(self, job: Job) -> None:
         self._take_from_parked(job)
-        job.refused = -1
         self._enter(job)
 
     def _take_from_parked(self, job: Job) -> None:
         job.parked = False
+        job.refused = -1
         del self.parked[job.jobid]
         self.hopeful.pop(job.jobid, None)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from fluxplug.errors import InfeasibleRequest, InsufficientResources
@@ -33,7 +32,7 @@ class Pass:
     def pending(self) -> Iterator[Job]:
         depth = self._state.depth
         jobs = iter(self._state.pending)
-        return jobs if depth is None else islice(jobs, depth)
+        return jobs if depth is None else _first(jobs, depth)
 
     @property
     def unreserved(self) -> Iterator[Job]:
@@ -128,6 +127,16 @@ class Pass:
     def skip(self, job: Job, reason: str) -> None:
         job.note = reason
         job.refused = self._engine.gain
+
+
+def _first(jobs: Iterator[Job], depth: int) -> Iterator[Job]:
+    """The first `depth` jobs; those that start, or are parked, meanwhile do not count."""
+    for job in jobs:
+        yield job
+        if job.key is not None:
+            depth -= 1
+            if depth == 0:
+                return
 
 
 def _by_key(job: Job) -> tuple[float, ...]:

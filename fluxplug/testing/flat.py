@@ -252,13 +252,13 @@ class FlatPool(ResourcePoolImplementation):
     def check(self) -> None:
         self.line.check()
         assert self.held == sum(amount for amount, _ in self.holders.values()) <= self.amount, "oversubscribed"
-        begin = self.line.times[0]
+        begin = self.line.now
         expected = Timeline(self.amount, begin)
         for jobid, (amount, _) in self.holders.items():
             expected.take(begin, self._planned[jobid], amount)
         for request, start in self.promised.values():
             expected.take(max(start, begin), start + request.seconds, request.amount)
-        assert (expected.times, expected.free) == (self.line.times, self.line.free)
+        assert list(expected.steps()) == list(self.line.steps())
 
 
 def _has_rank_0(ids: str) -> bool:

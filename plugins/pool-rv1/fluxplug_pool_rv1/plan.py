@@ -38,7 +38,7 @@ OVERDUE = 1.0
 """Seconds for which a job that should be over is planned on, again and again until it is."""
 
 FEW = 8
-"""So many promises are looked up one by one; more are found by a walk over the steps."""
+"""So many promises are looked at once for all demands; with more, each demand walks along the line until it is short."""
 
 MAX_CLASSES = 64
 """More classes than this are merged by content alone; constraints on properties then name nodes."""
@@ -138,8 +138,7 @@ class Plan:
         Amortised O(log holders) for each.
         """
         for line in self.lines:
-            if line.times[0] < now:
-                line.advance(now)
+            line.advance(now)
         ends = self._ends
         while ends and ends[0][0] <= now:
             end, jobid = heappop(ends)
@@ -301,7 +300,7 @@ class Plan:
 
     def _earliest_of_classes(self, want: Want, duration: float, after: float) -> float | None:
         lines = [self.lines[number] for number in want.classes]
-        times = sorted({after, *(time for line in lines for time in line.times if time > after)})
+        times = sorted({after, *(time for line in lines for time, _ in line.steps() if time > after)})
         for start in times:
             if sum(max(line.least(start, start + duration), 0) for line in lines) >= want.amount:
                 return start
@@ -408,17 +407,20 @@ class Plan:
                 found.append(math.inf if shared.enough_free(self, demand) else -1.0)
                 continue
             amount = want.amount
-            if line.free[0] < amount:
+            if line.free_now < amount:
                 found.append(-1.0)
                 continue
-            falls = drops.get(id(line))
-            if falls is None:
-                falls = drops[id(line)] = self._falls(line, now)
-            room = math.inf
-            for time, free in falls:
-                if free < amount:
-                    room = time - now
-                    break
+            if len(self.promises) > FEW:
+                room = line.room(amount, now)
+            else:
+                falls = drops.get(id(line))
+                if falls is None:
+                    falls = drops[id(line)] = self._falls(line, now)
+                room = math.inf
+                for time, free in falls:
+                    if free < amount:
+                        room = time - now
+                        break
             if want.gpus:
                 room = min(room, self.lines[1].room(want.gpus, now))
             found.append(room)
@@ -426,14 +428,11 @@ class Plan:
 
     def _falls(self, line: Timeline, now: float) -> list[tuple[float, int]]:
         """(time, free) where less is free than at any time before, ascending: that is only where promises begin."""
-        if len(self.promises) > FEW:
-            steps: Iterable[tuple[float, int]] = zip(line.times, line.free, strict=True)
-        else:
-            starts = sorted({promise.start for promise in self.promises.values() if promise.start > now})
-            steps = [(start, line.at(start)) for start in starts]
-        least = line.free[0]
+        starts = sorted({promise.start for promise in self.promises.values() if promise.start > now})
+        least = line.free_now
         found = []
-        for time, free in steps:
+        for time in starts:
+            free = line.at(time)
             if free < least:
                 least = free
                 found.append((time, free))
@@ -449,7 +448,7 @@ class Plan:
         want = self.want(demand)
         if self.single:
             cores = self.lines[0].least(now, end)
-            gpus = self.lines[1].least(now, end) if self.lines[1].free != [0] else 0
+            gpus = self.lines[1].least(now, end) if self.machine.full[0][1] else 0
             if cores < want.amount or gpus < want.gpus:
                 return None
             return None, {0: (cores, gpus)} if demand.most != demand.least and not demand.exclusive else None
@@ -473,12 +472,7 @@ class Plan:
         for line, expected in zip(self.lines, fresh.lines, strict=True):
             line.check()
             line.advance(now)
-            assert (line.times[1:], line.free) == (expected.times[1:], expected.free), (
-                line.times,
-                line.free,
-                expected.times,
-                expected.free,
-            )
+            assert list(line.steps()) == list(expected.steps()), (list(line.steps()), list(expected.steps()))
         assert self.tracked_mask == sum(1 << i for i in self.tracked)
 
 

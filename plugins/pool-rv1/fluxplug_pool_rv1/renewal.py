@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from fluxplug.resource.timeline import Timeline
     from fluxplug_pool_rv1.plan import Plan, Promise
 
+FEW = 8
+"""So many promises are all looked at: finding out who could be left out costs more."""
+
 MAX_OPENINGS = 64
 """More openings than this are taken as one, from the first to the last."""
 
@@ -64,12 +67,11 @@ class Renewal:
         plan = self.plan
         for line in plan.lines:
             line.advance(now)
-        self.openings = [(n, max(a, now), b) for n, a, b in self.openings if b > now]
-        seen = self._seen.get(queue, 0)
-        self._seen[queue] = self._sequence
-        fresh = [(a, b) for n, a, b in self.openings if n > seen]
+        if len(promised) <= FEW:
+            self._seen[queue] = self._sequence
+            return self._ask_all(promised, demand_of, now)
         round_ = _Round(self, promised, demand_of, now)
-        round_.begin(fresh)
+        round_.begin(self._fresh(queue, now))
         moved = []
         while round_.waiting:
             place, jobid = heappop(round_.waiting)
@@ -83,6 +85,33 @@ class Renewal:
                 self.open(max(old, start + (old_end - old)), old_end)
                 round_.widen(max(old, start + (old_end - old)), old_end, place)
         return moved
+
+    def _ask_all(self, promised: Mapping[int, Any], demand_of: Any, now: float) -> list[tuple[int, float]]:
+        """A round that looks at every promise."""
+        plan = self.plan
+        moved = []
+        for jobid in sorted(promised, key=promised.__getitem__):
+            promise = plan.promises.get(jobid)
+            if promise is None or promise.start <= now:
+                continue
+            old, end, amount = promise.start, promise.end, _amount(promise)
+            if amount is None:
+                start = plan.renew_one(jobid, promise, demand_of(promise.request), now)
+            else:
+                start = _line(plan, promise).earlier(amount, end - old, old)
+                if start is not None:
+                    plan.shift(promise, start)
+            if start is not None:
+                moved.append((jobid, start))
+                self.open(max(old, start + (end - old)), end)
+        return moved
+
+    def _fresh(self, queue: str, now: float) -> list[tuple[float, float]]:
+        """The openings since the last round of this queue."""
+        self.openings = [(n, max(start, now), end) for n, start, end in self.openings if end > now]
+        seen = self._seen.get(queue, 0)
+        self._seen[queue] = self._sequence
+        return [(start, end) for n, start, end in self.openings if n > seen]
 
 
 class _Round:
@@ -129,7 +158,10 @@ class _Round:
         self._level = level
 
     def _most(self, start: float, end: float) -> int:
-        return max(line.most(start, end) for line in self._renewal.plan.lines)
+        plan = self._renewal.plan
+        if plan.single:
+            return plan.lines[0].most(start, end)
+        return max(line.most(start, end) for line in plan.lines)
 
     def move(self, jobid: int, promise: Promise) -> float | None:
         """Move one promise to its earliest start; None if it stays.

@@ -21,7 +21,12 @@ from fluxplug.engine.engine import Engine
 NODES = 1024
 SMALL = 100
 PENDING = (1_000, 10_000, 100_000)
-POLICIES = {"fcfs": Fcfs, "easy": Easy, "hybrid": Hybrid, "conservative": Conservative}
+POLICIES = {
+    "fcfs": Fcfs,
+    "easy": Easy,
+    "hybrid": Hybrid,
+    "conservative": lambda: Conservative(Conservative.Config(max_reservation_depth=10**6)),
+}
 
 
 def request(pool: Rv1Pool, nodes: int, limit: float) -> Any:

@@ -1,19 +1,18 @@
 """Rv1Pool: allocate-and-free pairs a second at three machine sizes, and the time to build a large pool.
 
 Compared with flux-core's Rv1Pool, whose figures were measured on a 2-core machine of the kind that the targets are for.
-Run: python bench/bench_pool.py [--json] [--quick]
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fluxplug_pool_rv1.pool import Rv1Pool
 
 from fluxplug.clock import ManualClock, stopwatch
-from fluxplug.resource import ResourceRequest
+
+if TYPE_CHECKING:
+    from fluxplug.resource import ResourceRequest
 
 SIZES = (100, 1000, 10000)
 # name -> (flux-core's pairs a second, the aim), at the three sizes.
@@ -72,7 +71,9 @@ def build_ms(nodes: int) -> float:
     return best
 
 
-def measure(seconds: float) -> dict[str, Any]:
+def measure(*, quick: bool = False) -> dict[str, Any]:
+    """Figures by case; `ms` where less is better."""
+    seconds = 0.05 if quick else 0.5
     out: dict[str, Any] = {}
     for column, nodes in enumerate(SIZES):
         for name, (peer, aim) in PAIRS.items():
@@ -96,22 +97,10 @@ def measure(seconds: float) -> dict[str, Any]:
     return out
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--quick", action="store_true", help="measure for a tenth of the time")
-    args = parser.parse_args()
-    results = measure(0.05 if args.quick else 0.5)
-    if args.json:
-        print(json.dumps(results, indent=1))
-        return
+def show(results: dict[str, Any]) -> None:
     print(f"{'':34}{'fluxplug':>10}{'flux-core':>11}{'ratio':>8}{'aim':>8}")
     for name, row in results.items():
         value = row.get("pairs_per_second", row.get("ms"))
         peer, aim = row["flux_core"], row["aim"]
         ratio = f"{peer / value if 'ms' in row else value / peer:.1f}" if peer else "-"
         print(f"{name:34}{value:>10}{peer or '-':>11}{ratio:>8}{aim or '-':>8}")
-
-
-if __name__ == "__main__":
-    main()

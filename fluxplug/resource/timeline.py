@@ -77,8 +77,8 @@ class Timeline:
     def copy(self) -> Timeline:
         """An independent timeline. O(steps)."""
         new = Timeline.__new__(Timeline)
-        new._blocks = [_Block(block.times.copy(), block.free.copy()) for block in self._blocks]
-        new._starts = self._starts.copy()
+        new._blocks = [_Block(block.times.copy(), block.free.copy()) for block in self._blocks]  # noqa: SLF001
+        new._starts = self._starts.copy()  # noqa: SLF001
         return new
 
     def advance(self, now: float) -> None:

@@ -26,7 +26,10 @@ class RefusedError(FluxplugError):
 
 
 class Ingest:
-    """Admits jobs to the queues of one configuration and one pool. `args` is the command line, for the hooks."""
+    """Admits jobs to the queues of one configuration and one pool. `args` is the command line, for the hooks.
+
+    `notes` counts what was passed over: a simulation starts jobs without waiting for their dependencies.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class Ingest:
         pool: ResourcePoolImplementation,
         plugins: Plugins | None = None,
         args: Namespace | None = None,
+        notes: dict[str, int] | None = None,
     ) -> None:
         self._args = args if args is not None else Namespace()
         self._pool = pool
@@ -42,6 +46,7 @@ class Ingest:
         self._default = config.policy.default_queue or (next(iter(self._queues)) if len(self._queues) == 1 else None)
         self._hooked = plugins is not None and (plugins.wants("modify_jobspec") or plugins.wants("validate_jobspec"))
         self._requests: dict[tuple[str, Hashable], Any] = {}
+        self.notes: dict[str, int] = {} if notes is None else notes
 
     def admit(self, job: TraceJob) -> tuple[str, Any]:
         """The queue of a job of a trace, and its request. Raises RefusedError.
@@ -49,6 +54,8 @@ class Ingest:
         A jobspec is parsed once a shape and queue, unless a plugin wants to see each.
         """
         queue = self._queue(job.queue)
+        if type(job.jobspec) is dict and job.jobspec["attributes"].get("system", {}).get("dependencies"):
+            self.notes["dependencies ignored"] = self.notes.get("dependencies ignored", 0) + 1
         limit = job.limit or queue.policy.default_duration or 0.0
         if self._hooked:
             return queue.name, self._request(self._jobspec(job), queue).with_duration(limit)

@@ -35,6 +35,7 @@ def run(args: Namespace) -> int:
     config = setup.config.with_policy(args.policy) if args.policy else setup.config
     simulator, _ = setup.simulator(config)
     simulator.run(until=args.at)
+    simulator.engine.clock.time = max(simulator.engine.clock.time, args.at)  # nothing happens in between
     if args.queued:
         return _queued(args, simulator)
     return _one(args, simulator)

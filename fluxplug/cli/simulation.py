@@ -106,7 +106,7 @@ class Setup:
         jobs = trace.jobs(self.log, cores, self._skip if self.lenient else None)
         simulator = Simulator(
             engine,
-            Ingest(config, pool, self.plugins, self._args),
+            Ingest(config, pool, self.plugins, self._args, schedule.notes),
             jobs,
             self._outside(whole, nodes),
             schedule=schedule,

@@ -59,7 +59,8 @@ class Simulator:
         self._outside = outside
         self._outside_at = 0
         self._ends: list[tuple[float, int, int]] = []
-        self._active: dict[int, tuple[int, float, bool]] = {}
+        self._active: dict[int, tuple[int, float, bool, float]] = {}
+        self._moved: dict[int, int] = {}
         self._sequence = 0
         self._keep_ranks = keep_ranks
         self._record = record
@@ -85,7 +86,8 @@ class Simulator:
             if now == math.inf or now > until:
                 break
             while ends and ends[0][0] == now:
-                self._end(heappop(ends)[2], now)
+                _, sequence, jobid = heappop(ends)
+                self._end(jobid, now, sequence)
             while self._outside_at < len(outside) and outside[self._outside_at].time == now:
                 self._apply(outside[self._outside_at])
                 self._outside_at += 1
@@ -153,7 +155,7 @@ class Simulator:
             return
         schedule.outcome.append("pending")
         schedule.queue.append(queue)
-        self._active[job.id] = (row, job.run, job.killed)
+        self._active[job.id] = (row, job.run, job.killed, job.run if job.actual is None else job.actual)
         actions = self.engine.handle(ev.Submit(job.submit, job.id, request, queue))
         if actions.log or actions.stop:
             self._perform(actions, job.submit)
@@ -164,7 +166,7 @@ class Simulator:
                 self._record(entry)
         schedule = self.schedule
         for start in actions.start:
-            row, run, _ = self._active[start.jobid]
+            row, run, _, _ = self._active[start.jobid]
             schedule.start[row] = now
             schedule.outcome[row] = "running"
             if self._keep_ranks:
@@ -172,19 +174,27 @@ class Simulator:
             self._sequence += 1
             heappush(self._ends, (now + run, self._sequence, start.jobid))
         for stop in actions.stop:
-            row, _, _ = self._active[stop.jobid]
+            row, _, _, _ = self._active[stop.jobid]
             schedule.outcome[row] = OUTCOMES.get(stop.reason, "failed")
             if stop.jobid in self.engine.running:
-                self._sequence += 1
-                heappush(self._ends, (now, self._sequence, stop.jobid))
+                self._end_at(stop.jobid, now)
             else:
                 del self._active[stop.jobid]
 
-    def _end(self, jobid: int, now: float) -> None:
-        active = self._active.pop(jobid, None)
-        if active is None:  # it was stopped before its time
+    def _end_at(self, jobid: int, time: float) -> None:
+        """A running job ends at another time than it was to."""
+        self._sequence += 1
+        self._moved[jobid] = self._sequence
+        heappush(self._ends, (time, self._sequence, jobid))
+
+    def _end(self, jobid: int, now: float, sequence: int) -> None:
+        if self._moved and self._moved.get(jobid, sequence) != sequence:
             return
-        row, _, killed = active
+        active = self._active.pop(jobid, None)
+        if active is None:
+            return
+        self._moved.pop(jobid, None)
+        row, _, killed, _ = active
         schedule = self.schedule
         schedule.end[row] = now
         if schedule.outcome[row] == "running":
@@ -209,13 +219,25 @@ class Simulator:
             change = ev.Cancel(now, event.job)
         elif isinstance(event, ChangeLimit):
             change = ev.SetLimit(now, event.job, event.limit)
+            self._limit(event)
         elif isinstance(event, ChangePriority):
             if event.job in self.engine.running:
                 return
             change = ev.SetPriority(now, event.job, event.priority)
         self._perform(self.engine.handle(change), now)
         while self._ends and self._ends[0][0] == now:
-            self._end(heappop(self._ends)[2], now)
+            _, sequence, jobid = heappop(self._ends)
+            self._end(jobid, now, sequence)
+
+    def _limit(self, event: ChangeLimit) -> None:
+        """A job runs for as long as its new limit lets it; one that has had that long ends at once."""
+        row, _, _, actual = self._active[event.job]
+        killed = 0 < event.limit < actual
+        run = event.limit if killed else actual
+        self._active[event.job] = (row, run, killed, actual)
+        self.schedule.limit[row] = event.limit
+        if event.job in self.engine.running:
+            self._end_at(event.job, max(self.schedule.start[row] + run, event.time))
 
     def _note_outage(self, event: Outage) -> None:
         for rank in event.ranks:

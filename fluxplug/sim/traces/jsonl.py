@@ -122,7 +122,7 @@ def _job(document: dict[str, Any], line: int) -> TraceJob:
     shape = json.dumps([jobspec["resources"], kept, attributes.get("user")], sort_keys=True, separators=(",", ":"))
     killed = 0 < limit < actual
     width = _width(jobspec["resources"])
-    return TraceJob(number, submit, limit if killed else actual, limit, width, shape, jobspec, killed, queue)
+    return TraceJob(number, submit, limit if killed else actual, limit, width, shape, jobspec, killed, queue, actual)
 
 
 def _width(resources: list[dict[str, Any]]) -> int:

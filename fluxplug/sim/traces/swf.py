@@ -142,6 +142,7 @@ class SwfTrace(Trace):
             limit: float = 1
             if actual <= 0 or width <= 0 or submit < 0:
                 degenerate += 1
+                actual = 1
                 width = max(width, 1)
                 if submit < 1:
                     submit = 1
@@ -166,7 +167,8 @@ class SwfTrace(Trace):
                 capped += 1
             queue = (names.get(queue_number) or str(queue_number)) if with_queue else None
             made = new(
-                TraceJob, (job, submit, run, limit, width, width, partial(_jobspec, width, limit, queue), killed, queue)
+                TraceJob,
+                (job, submit, run, limit, width, width, partial(_jobspec, width, limit, queue), killed, queue, actual),
             )
             count += 1
 

@@ -105,9 +105,9 @@ def _reason(engine: Engine, job: Job, position: int) -> tuple[str, str]:
         return "running", f"being stopped after an exception ({job.exception})"
     if job.state == State.DEPEND:
         return "dependency", f"waits for {', '.join(sorted(job.dependencies))}"
+    if (job.parked or job.key is not None) and engine.needs_down(job.request):
+        return "down", f"needs nodes that are down ({engine.down} down); it does not hold others back"
     if job.parked:
-        if job.jobid not in engine.hopeful:
-            return "down", f"needs nodes that are down ({engine.down} down); it does not hold others back"
         return "unlimited", "waits for jobs that have no time limit; it does not hold others back"
     if job.key is None:
         return "held", "held: its urgency is 0"
@@ -138,6 +138,10 @@ def _waiting(engine: Engine, job: Job, position: int) -> tuple[str, str]:
         limit = f"its limit of {_time(job.limit)} s" if job.limit else "having no time limit, it"
         return "reservation", f"would delay {whom}: its resources are free for {_time(room)} s, and {limit} is longer"
     if job.reserved is not None:
+        return "resources", _shortage(engine, job)
+    if job.refused == engine.gain:  # the pool was asked, and cannot say more than no
+        if engine.pool.copy().earliest_start(job.request, engine.now) == engine.now:
+            return "reservation", "would delay a reservation"
         return "resources", _shortage(engine, job)
     return "pass", "could start: the next pass decides"
 

@@ -48,9 +48,12 @@ Named = list[tuple[int, int, int]]
 
 
 class Promise:
-    """Resources from `start` until `end`: `cores` and `gpus` of the single node, `nodes` of classes, or `named` parts of nodes."""
+    """Resources from `start` until `end`: `cores` and `gpus` of the single node, `nodes` of classes, or `named` parts of nodes.
 
-    __slots__ = ("cores", "end", "gpus", "named", "nodes", "request", "start")
+    Where it is an `amount` of one `line`, `mark` tells these two; else `line` is None.
+    """
+
+    __slots__ = ("amount", "cores", "end", "gpus", "line", "mark", "named", "nodes", "request", "start")
 
     def __init__(self, request: ResourceRequest, start: float) -> None:
         self.request = request
@@ -59,6 +62,9 @@ class Promise:
         self.cores = self.gpus = 0
         self.nodes: list[tuple[int, int]] = []
         self.named: Named = []
+        self.line: Timeline | None = None
+        self.amount = 0
+        self.mark = (0, 0)
 
 
 class Want:
@@ -338,6 +344,12 @@ class Plan:
     def _bind(self, jobid: int, promise: Promise, now: float, sign: int = 1) -> None:
         start, end = promise.start, promise.end
         self.version += 1
+        promise.line = None
+        if self.single and not promise.gpus:
+            promise.line, promise.amount, promise.mark = self.lines[0], promise.cores, (0, promise.cores)
+        elif len(promise.nodes) == 1:
+            promise.mark = promise.nodes[0]
+            promise.line, promise.amount = self.lines[promise.mark[0]], promise.mark[1]
         if self.single:
             self.lines[0].take(start, end, sign * promise.cores)
             if promise.gpus:
@@ -384,12 +396,12 @@ class Plan:
 
     def shift(self, promise: Promise, start: float) -> None:
         """Move a promise of an amount of one line, where there is room for it."""
-        line = self.lines[promise.nodes[0][0]] if promise.nodes else self.lines[0]
-        amount = promise.nodes[0][1] if promise.nodes else promise.cores
-        line.take(promise.start, promise.end, -amount)
+        line = promise.line
+        assert line is not None
+        line.take(promise.start, promise.end, -promise.amount)
         promise.end = start + (promise.end - promise.start)
         promise.start = start
-        line.take(start, promise.end, amount)
+        line.take(start, promise.end, promise.amount)
         self.version += 1
 
     def rooms(self, demands: Iterable[Demand], now: float) -> list[float]:

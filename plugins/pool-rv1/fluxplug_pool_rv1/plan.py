@@ -18,6 +18,7 @@ The pool tells the plan of every change; the plan answers for promises alone, an
 from __future__ import annotations
 
 import math
+from copy import copy
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -480,7 +481,7 @@ class Plan:
             fresh.take(jobid, parts, now, end)
         for jobid, promise in self.promises.items():
             assert promise.end > now or promise.start <= now, (jobid, promise.start, now)
-            fresh.put_back(jobid, promise, now)
+            fresh.put_back(jobid, copy(promise), now)  # binding notes the line in the promise: these stay in ours
         for line, expected in zip(self.lines, fresh.lines, strict=True):
             line.check()
             line.advance(now)

@@ -61,22 +61,21 @@ def _arguments(arguments: Mapping[str, Any]) -> str:
 
 
 class CheckedEngine(Engine):
-    """An engine that calls its `check()` after every event, and remembers events, log and promises.
+    """An engine that calls its `check()` after every event, and remembers what happened.
 
-    `promises` has, for each job that ever had one, (time, promised start) for every change that a pass left behind.
+    `history` has (event, actions); `promises`, for each job that ever had one, (time, promised start) for every change that a pass left
+    behind.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.events: list[Event] = []
-        self.log: list[LogEntry] = []
+        self.history: list[tuple[Event, Actions]] = []
         self.promises: dict[int, list[tuple[float, float]]] = {}
 
     def handle(self, event: Event) -> Actions:
         """Take one event. Raises EngineError as the engine does, AssertionError where something does not add up afterwards."""
         actions = super().handle(event)
-        self.events.append(event)
-        self.log.extend(actions.log)
+        self.history.append((event, actions))
         self.check()
         if isinstance(event, Pass):
             for jobid, start in sorted(self.pool.reservations().items()):
@@ -85,13 +84,24 @@ class CheckedEngine(Engine):
                     told.append((event.time, start))
         return actions
 
+    @property
+    def events(self) -> list[Event]:
+        """All events, in order."""
+        return [event for event, _ in self.history]
+
+    @property
+    def log(self) -> list[LogEntry]:
+        """All entries of all jobs' event logs, in order."""
+        return [entry for _, actions in self.history for entry in actions.log]
+
 
 class Scenario:
     """One small simulation. Made by `scenario`; jobs and events are added first, then it runs.
 
     Jobs have names; their ids are 1, 2, ... in the order of the calls, and so is their order where they are submitted at one time. What
     happens at one time happens in this order: ends, node and job events in the order of the calls, submissions, one pass.
-    After `run`: `starts`, `ends`, `outcomes`, `ranks`, `promises` and `explain`, by name; `engine`, `pool` and `schedule` as they are.
+    After `run`: `submits`, `starts`, `ends`, `outcomes`, `ranks`, `promises` and `explain`, by name; `engine`, `pool` and `schedule` as they
+    are. `ids` has the ids by name, `reads` the requests by id as core reads them, `steps` the calls that were made.
     """
 
     def __init__(
@@ -114,8 +124,9 @@ class Scenario:
             priority=self._priority,
         )
         self.ids: dict[str, int] = {}
+        self.steps: list[Step] = []
+        self.reads: dict[int, ResourceRequest] = {}
         self._told = told
-        self._steps: list[Step] = []
         self._jobs: list[TraceJob] = []
         self._outside: list[OutsideEvent] = []
         self._priorities: dict[int, int] = {}
@@ -146,8 +157,9 @@ class Scenario:
         after `run`.
         """
         arguments = {"name": name, **request}
-        given = {"at": at, "limit": limit, "run": run, "priority": priority, "queue": queue, "jobspec": jobspec}
-        arguments.update({key: value for key, value in given.items() if value})
+        given = {"run": run, "priority": priority, "queue": queue, "jobspec": jobspec}
+        arguments.update({key: value for key, value in given.items() if value is not None})
+        arguments.update({key: value for key, value in {"at": at, "limit": limit}.items() if value})
         self._note("job", arguments)
         if name in self.ids:
             raise ValueError(f"there is a job {name!r} already")
@@ -159,8 +171,8 @@ class Scenario:
         if priority is not None:
             self._priorities[jobid] = priority
         killed = 0 < limit < run
-        width = ResourceRequest.from_jobspec(spec).ncores
-        self._jobs.append(TraceJob(jobid, at, limit if killed else run, limit, width, None, spec, killed, queue))
+        read = self.reads[jobid] = ResourceRequest.from_jobspec(spec)
+        self._jobs.append(TraceJob(jobid, at, limit if killed else run, limit, read.ncores, None, spec, killed, queue))
 
     def down(self, ranks: str, *, at: float) -> None:
         """Nodes (idset text) fail, and the jobs on them with them."""
@@ -204,7 +216,7 @@ class Scenario:
     def _note(self, call: str, arguments: dict[str, Any]) -> None:
         if self._simulator is not None:
             raise ValueError("the scenario has begun: say all before run()")
-        self._steps.append(Step(call, arguments))
+        self.steps.append(Step(call, arguments))
 
     # What comes of it.
 
@@ -249,6 +261,11 @@ class Scenario:
         return {jobid: name for name, jobid in self.ids.items()}
 
     @property
+    def submits(self) -> dict[str, float]:
+        """When each job was submitted, of those that were by now."""
+        return self._times(self.schedule.submit)
+
+    @property
     def starts(self) -> dict[str, float]:
         """When each job started, of those that did, in the order of their submission."""
         return self._times(self.schedule.start)
@@ -287,7 +304,7 @@ class Scenario:
 
     def source(self) -> str:
         """The scenario as the lines of a test."""
-        return "\n".join([f"s = scenario({self._told})", *map(repr, self._steps), "s.run()"])
+        return "\n".join([f"s = scenario({self._told})", *map(repr, self.steps), "s.run()"])
 
     def __str__(self) -> str:
         """A line a job: its name, its width in cores, and dots while it waits, hashes while it runs."""
@@ -331,8 +348,11 @@ def scenario(
     document = builders.R(nodes, cores, gpus) if machine is None else machine
     given = {"nodes": nodes, "cores": cores, "gpus": gpus} if machine is None else {"machine": machine}
     told = [f"{key}={value!r}" for key, value in given.items() if value]
-    for key, value in (("policy", policy), ("params", params), ("queues", queues), ("depth", depth), ("pool", pool)):
-        if value and not (key == "policy" and queues):
+    which: dict[str, Any] = {"policy": policy} if queues is None else {"queues": queues}
+    if queues is not None and list(queues) == [""]:
+        which = {"policy": queues[""]}
+    for key, value in {**which, "params": params, "depth": depth, "pool": pool}.items():
+        if value:
             told.append(f"{key}={_shown(value)}")
     policies = {"": policy} if queues is None else queues
     made = {name: make_policy(one, params) for name, one in policies.items()}
@@ -375,6 +395,8 @@ def find_pool(pool: PoolLike) -> Callable[..., ResourcePoolImplementation]:
 def _shown(value: Any) -> str:
     if isinstance(value, type):
         return value.__name__
+    if isinstance(value, QueuePolicy):
+        return f"{type(value).__name__}({'' if value.config is None else value.config})"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key!r}: {_shown(one)}" for key, one in value.items()) + "}"
     return repr(value)

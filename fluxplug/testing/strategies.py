@@ -6,6 +6,7 @@ The contract suites draw from these; a plugin's own tests may too.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -26,14 +27,20 @@ LATEST = 40
 PROPERTIES = ("big", "fast")
 
 
+@lru_cache  # to make a strategy costs as much as to draw from it a few times
 def seconds(most: int = 20) -> SearchStrategy[float]:
     """Durations above 0."""
     return st.one_of(st.integers(1, most), st.integers(1, 2 * most).map(lambda halves: halves / 2))
 
 
+@lru_cache
 def times(latest: int = LATEST) -> SearchStrategy[int]:
     """Instants from 0 on; many of them are 0."""
     return st.one_of(st.just(0), st.integers(0, latest))
+
+
+_EITHER = st.booleans()
+_LIMITS = st.one_of(seconds(), seconds(), seconds(), st.just(0))
 
 
 @st.composite
@@ -60,7 +67,7 @@ def machines(
     names = {}
     if properties:
         for name in PROPERTIES:
-            having = draw(st.lists(st.sampled_from(ranks), unique=True)) if draw(st.booleans()) else []
+            having = draw(st.lists(st.sampled_from(ranks), unique=True)) if draw(_EITHER) else []
             if having:
                 names[name] = IDset(having).encode()
     return R(count, [c for c, _ in chosen], [g for _, g in chosen], properties=names, first=first, step=step)
@@ -97,10 +104,10 @@ def asks(
     most = max(cores.bit_count() for cores, _ in found.nodes.values())
     size = draw(st.one_of(st.just(1), st.integers(1, most)))
     ask: dict[str, Any] = {}
-    if nodes and draw(st.booleans()):
+    if nodes and draw(_EITHER):
         ask["nodes"] = draw(_counts(found.nnodes, ranges=ranges))
         ask["slots"] = draw(st.one_of(st.just(1), st.integers(1, max(most // size, 1))))
-        ask["exclusive"] = exclusive and draw(st.booleans())
+        ask["exclusive"] = exclusive and draw(_EITHER)
     else:
         fitting = sum(cores.bit_count() // size for cores, _ in found.nodes.values())
         ask["width"] = draw(_counts(fitting, ranges=ranges))
@@ -109,7 +116,7 @@ def asks(
         ask["gpus"] = draw(st.sampled_from([0, 0, 1, 2]))
     if constraints:
         ask["constraint"] = draw(_constraints(found))
-    ask["limit"] = draw(st.one_of(seconds(), seconds(), seconds(), st.just(0))) if unlimited else draw(seconds())
+    ask["limit"] = draw(_LIMITS if unlimited else seconds())
     usual = {"slots": 1, "cores": 1, "gpus": 0, "exclusive": False, "constraint": None, "limit": 0}
     return {key: value for key, value in ask.items() if key not in usual or value != usual[key]}
 
@@ -117,8 +124,7 @@ def asks(
 def plain_asks(machine: Mapping[str, Any]) -> SearchStrategy[dict[str, Any]]:
     """So many cores anywhere for so many seconds (0: without limit), and nothing else; as `asks`."""
     cores = Rv1Set(machine).ncores
-    limits = st.one_of(seconds(), seconds(), seconds(), st.just(0))
-    return st.builds(lambda width, limit: {"width": width, "limit": limit}, st.integers(1, cores + 1), limits)
+    return st.fixed_dictionaries({"width": st.integers(1, cores + 1), "limit": _LIMITS})
 
 
 def jobspecs(machine: Mapping[str, Any], **switches: bool) -> SearchStrategy[dict[str, Any]]:
@@ -126,6 +132,7 @@ def jobspecs(machine: Mapping[str, Any], **switches: bool) -> SearchStrategy[dic
     return asks(machine, **switches).map(lambda ask: jobspec(**ask))
 
 
+@lru_cache
 def _counts(fitting: int, *, ranges: bool) -> SearchStrategy[Any]:
     """Counts that mostly fit; one more than that at most."""
     plain = st.integers(1, max(fitting, 1) + 1)
@@ -138,8 +145,10 @@ def _counts(fitting: int, *, ranges: bool) -> SearchStrategy[Any]:
 
 
 def _constraints(machine: Rv1Set) -> SearchStrategy[Any]:
-    ranks = st.lists(st.sampled_from(sorted(machine.nodes)), min_size=1, unique=True)
-    some: list[SearchStrategy[Any]] = [st.none(), st.none(), ranks.map(lambda ids: {"ranks": [IDset(ids).encode()]})]
+    some: list[SearchStrategy[Any]] = [st.none(), st.none()]
+    if machine.nnodes > 1:
+        ranks = st.lists(st.sampled_from(sorted(machine.nodes)), min_size=1, unique=True)
+        some.append(ranks.map(lambda ids: {"ranks": [IDset(ids).encode()]}))
     some.extend(
         st.just({"properties": [prefix + name]}) for name in sorted(machine.property_ranks) for prefix in ("", "^")
     )
@@ -171,11 +180,11 @@ def workloads(
         arguments: dict[str, Any] = {"name": name, **draw(requests)}
         limit = arguments.get("limit", 0)
         arguments["at"] = draw(times())
-        if not limit or draw(st.booleans()):
+        if not limit or draw(_EITHER):
             arguments["run"] = draw(seconds(int(limit) + 1 if limit else 20))
         if queues:
             arguments["queue"] = draw(st.sampled_from(list(queues)))
-        if priorities and draw(st.booleans()):
+        if priorities and draw(_EITHER):
             arguments["priority"] = draw(st.integers(0, 31))
         steps.append(Step("job", arguments))
     chosen = st.sampled_from(names)
@@ -183,7 +192,7 @@ def workloads(
         steps.extend(Step("cancel", {"name": name, "at": draw(times())}) for name in draw(st.lists(chosen, max_size=3)))
     if changes:
         for name in draw(st.lists(chosen, max_size=3)):
-            if draw(st.booleans()):
+            if draw(_EITHER):
                 steps.append(Step("limit", {"name": name, "seconds": draw(seconds()), "at": draw(times())}))
             else:
                 steps.append(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import Phase
+
 from fluxplug.errors import InsufficientResources
 from fluxplug.resource.rset import Rv1Set
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from fluxplug.clock import ManualClock
     from fluxplug.resource.pool import ResourcePoolImplementation
     from fluxplug.resource.request import ResourceRequest
+
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
+"""Without `explain`, which traces every line of the engine and the pool and takes minutes."""
 
 Nodes = dict[int, tuple[int, int]]
 """rank -> masks of cores and GPUs."""

@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from fluxplug.clock import ManualClock
 from fluxplug.errors import InfeasibleRequest, InsufficientResources
 from fluxplug.testing import builders, strategies
-from fluxplug.testing.contracts.books import Books, nodes_of
+from fluxplug.testing.contracts.books import PHASES, Books, nodes_of
 from fluxplug.testing.contracts.life import PlainLife, PoolLife
 
 if TYPE_CHECKING:
@@ -62,12 +62,12 @@ class PoolContract:
     # The tests.
 
     def _settings(self) -> settings:
-        return settings(max_examples=self.examples, stateful_step_count=self.steps, deadline=None)
+        return settings(max_examples=self.examples, stateful_step_count=self.steps, deadline=None, phases=PHASES)
 
     def _each_machine(self, test: Any) -> None:
         """Call `test(machine, pool, clock)` for many machines."""
 
-        @settings(max_examples=self.examples // 2, deadline=None)
+        @settings(max_examples=self.examples // 2, deadline=None, phases=PHASES)
         @given(self.machines)
         def run(machine: dict[str, Any]) -> None:
             clock = ManualClock(100)
@@ -136,7 +136,7 @@ class PoolContract:
     def test_what_can_never_be_is_infeasible_and_nothing_else_is(self) -> None:
         """On an empty machine with all nodes up, `check_feasibility` and `alloc` agree; held and down parts do not matter to it."""
 
-        @settings(max_examples=self.examples, deadline=None)
+        @settings(max_examples=self.examples, deadline=None, phases=PHASES)
         @given(st.data())
         def run(data: st.DataObject) -> None:
             machine = data.draw(self.machines)
@@ -166,7 +166,7 @@ class PoolContract:
     def test_two_pools_that_are_asked_the_same_answer_the_same(self) -> None:
         """Nothing decides but the calls: not the order of a set, not the identity of an object."""
 
-        @settings(max_examples=self.examples // 2, deadline=None)
+        @settings(max_examples=self.examples // 2, deadline=None, phases=PHASES)
         @given(st.data())
         def run(data: st.DataObject) -> None:
             machine = data.draw(self.machines)

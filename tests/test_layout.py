@@ -96,7 +96,7 @@ def tracked():
     try:
         listing = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout
     except (OSError, subprocess.CalledProcessError):
-        pytest.skip("not a git checkout")
+        pytest.skip("not a git checkout, or no git")
     return [path for name in listing.split("\0") if name and (path := ROOT / name).is_file()]
 
 

@@ -91,7 +91,7 @@ def test_commands_run_as_shown(page, tmp_path):
             if INSTALLS.match(command):
                 continue
             done = subprocess.run(
-                ["bash", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+                ["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
             )
             place = f"{page.name}:{block.line}: $ {command}\n{done.stdout}{done.stderr}"
             assert "Traceback" not in done.stderr, place

@@ -11,7 +11,7 @@ from fluxplug.clock import ManualClock
 from fluxplug.engine import events as ev
 from fluxplug.engine.engine import Engine
 from fluxplug.resource import ResourceCount, ResourceRequest
-from fluxplug.values.idset import IDset
+from fluxplug.testing.builders import R
 
 POLICIES = {"fcfs": Fcfs, "easy": Easy, "conservative": Conservative}
 
@@ -22,21 +22,16 @@ def policy_of(name):
     return Hybrid(Hybrid.Config(reservation_depth=int(depth))) if word == "hybrid" else POLICIES[name]()
 
 
-def machine(nodes, cores):
-    parts = [{"rank": str(IDset(range(nodes))), "children": {"core": str(IDset(range(cores)))}}]
-    return {"version": 1, "execution": {"R_lite": parts}}
-
-
 def request_of(cores, limit):
     return ResourceRequest(None, ResourceCount(cores, cores), 1, 0, limit, None, False)
 
 
 class Bench:
-    """An engine on one node of `amount` cores, or on `nodes` nodes of one core. Time moves when an event says so."""
+    """An engine on one node of `amount` cores, on `nodes` nodes of one core, or on the R `machine`. Time moves when an event says so."""
 
-    def __init__(self, policy="fcfs", *, amount=4, nodes=0, depth=None, queues=None, **options):
+    def __init__(self, policy="fcfs", *, amount=4, nodes=0, machine=None, depth=None, queues=None, **options):
         self.clock = ManualClock()
-        self.pool = Rv1Pool(machine(nodes, 1) if nodes else machine(1, amount), clock=self.clock)
+        self.pool = Rv1Pool(machine or (R(nodes) if nodes else R(cores=amount)), clock=self.clock)
         chosen = queues or {"": (policy, depth)}
         made = {name: (policy_of(each), deep) for name, (each, deep) in chosen.items()}
         self.engine = Engine(self.pool, made, clock=self.clock, **options)

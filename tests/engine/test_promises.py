@@ -8,6 +8,7 @@ import pytest
 
 from fluxplug.engine import events as ev
 from fluxplug.engine.explain import estimates, explain
+from fluxplug.testing.builders import R, jobspec
 
 
 class TestOverdue:
@@ -268,3 +269,19 @@ class TestDues:
         run(ev.Cancel(3, 2))
         assert run.engine.next_due() == math.inf
         assert not run.engine.wants_pass()
+
+
+class TestKinds:
+    """Promises on a machine of several kinds of nodes."""
+
+    def test_renewed_onto_nodes_of_another_kind(self, bench):
+        run = bench("easy", machine=R(2, cores=[2, 1]))
+
+        def whole(jobid, limit, cores):
+            spec = jobspec(nodes=1, cores=cores, exclusive=True, limit=limit)
+            return ev.Submit(run.engine.now, jobid, run.pool.parse_resource_request(spec))
+
+        assert run(whole(1, 10, 2), whole(2, 20, 1)) == [1, 2]
+        run(whole(3, 5, 1))
+        assert run.promised() == {3: 10}
+        assert run(ev.Ended(5, 2)) == [3], "on the small node, that it was not promised"

@@ -2,12 +2,15 @@
 
     lines       how much is free over time, a `Timeline` a class of interchangeable nodes: the number of idle ones. A machine of
                 one node has instead one of its cores and one of its GPUs
+    total       the free cores of all nodes together, once somebody has asked for single cores anywhere
     tracked     index -> {holder: end} for nodes that are shared, or that a promise names; a node counts as idle in its line after
                 the last of these ends
     promises    jobid -> Promise
 
-A promise binds amounts, not names, where that is enough: cores of a single node, or whole nodes of classes (nodes that have the same cores,
-GPUs and properties). Requests for parts of nodes on a machine of many name the nodes, with counts of cores and GPUs; `shared` does these.
+A promise binds amounts, not names, where that is enough: cores of a single node; whole nodes of classes (nodes that have the same cores,
+GPUs and properties); single cores anywhere, as long as all promises are of that kind (`pooled`). Other requests for parts of nodes on a
+machine of many name the nodes, with counts of cores and GPUs; `shared` does these. When one of these comes to pooled promises, they are
+given names first: in the order of their starts that always works, because until then what is free only becomes more.
 
 What is idle in a line only becomes more with time, promises aside: a node that is named for later is left out until that is over. So
 when every line stays at zero or above, every promise of whole nodes can be kept (interval scheduling on interchangeable machines).
@@ -22,7 +25,7 @@ from copy import copy
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from fluxplug.resource.bits import lowest, members
+from fluxplug.resource.bits import members
 from fluxplug.resource.timeline import Timeline
 from fluxplug_pool_rv1 import shared
 from fluxplug_pool_rv1.renewal import Renewal
@@ -51,33 +54,54 @@ Named = list[tuple[int, int, int]]
 class Promise:
     """Resources from `start` until `end`: `cores` and `gpus` of the single node, `nodes` of classes, or `named` parts of nodes.
 
-    Where it is an `amount` of one `line`, `mark` tells these two; else `line` is None.
+    Where it is an `amount` of one `line`, `mark` tells these two; else `line` is None. `fixed`: its nodes can be of one class only.
+    `pooled`: its `cores` are of any nodes.
     """
 
-    __slots__ = ("amount", "cores", "end", "gpus", "line", "mark", "named", "nodes", "request", "start")
+    __slots__ = (
+        "amount",
+        "cores",
+        "demand",
+        "end",
+        "fixed",
+        "gpus",
+        "line",
+        "mark",
+        "named",
+        "nodes",
+        "pooled",
+        "request",
+        "start",
+    )
 
-    def __init__(self, request: ResourceRequest, start: float) -> None:
+    def __init__(self, request: ResourceRequest, demand: Demand, start: float) -> None:
         self.request = request
+        self.demand = demand
         self.start = start
         self.end = start + (request.duration or math.inf)
         self.cores = self.gpus = 0
         self.nodes: list[tuple[int, int]] = []
         self.named: Named = []
+        self.fixed = self.pooled = False
         self.line: Timeline | None = None
         self.amount = 0
         self.mark = (0, 0)
 
 
 class Want:
-    """A demand as the plan sees it: an amount of one line (`line`), of several classes (`classes`), or parts of nodes (neither)."""
+    """A demand as the plan sees it: an amount of one line (`line`), of several classes (`classes`), or parts of nodes (neither).
 
-    __slots__ = ("amount", "classes", "gpus", "line")
+    `units`: single cores anywhere on a machine of many nodes, an amount of the total.
+    """
+
+    __slots__ = ("amount", "classes", "gpus", "line", "units")
 
     def __init__(self) -> None:
         self.line: Timeline | None = None
         self.amount = 0
         self.gpus = 0
         self.classes: list[int] = []
+        self.units = False
 
 
 class Plan:
@@ -95,6 +119,9 @@ class Plan:
         self.tracked_mask = 0
         self.naming = 0
         self.counting = 0
+        self.pooled = 0
+        self.total: Timeline | None = None
+        self.now = now
         self.version = 0
         self._ends: list[tuple[float, int]] = []
         self._named: tuple[Demand, float, int, Named] | None = None
@@ -144,7 +171,8 @@ class Plan:
 
         Amortised O(log holders) for each.
         """
-        for line in self.lines:
+        self.now = now
+        for line in self.every_line():
             line.advance(now)
         ends = self._ends
         while ends and ends[0][0] <= now:
@@ -152,6 +180,29 @@ class Plan:
             held = self.held.get(jobid)
             if held is not None and held[1] == end:
                 self.move_end(jobid, now, now + OVERDUE)
+
+    def every_line(self) -> list[Timeline]:
+        """The lines, and the total if there is one."""
+        return self.lines if self.total is None else [*self.lines, self.total]
+
+    def _whole_total(self) -> Timeline:
+        """The total, made when it is first asked for."""
+        if self.total is None:
+            free = sum(
+                (ranks & self.usable).bit_count() * cores.bit_count()
+                for (cores, _), ranks in self.machine.kinds.items()
+            )
+            self.total = Timeline(free, self.now)
+            for parts, end in self.held.values():
+                for part in parts:
+                    self._sum(part, self.now, end, 1)
+        return self.total
+
+    def _sum(self, part: Part, start: float, end: float, sign: int) -> None:
+        """Take the cores of a piece from the total, or give them back."""
+        if self.total is not None and end > start:
+            mask, cores, _, _ = part
+            self.total.take(start, end, sign * cores.bit_count() * (mask & self.usable).bit_count())
 
     def _hold(self, jobid: int, part: Part, start: float, end: float) -> None:
         mask, cores, gpus, _ = part
@@ -161,6 +212,7 @@ class Plan:
                 if gpus:
                     self.lines[1].take(start, end, gpus.bit_count())
             return
+        self._sum(part, start, end, 1)
         named = mask & self.tracked_mask
         whole = mask & self.machine.kinds.get((cores, gpus), 0) & ~named
         self._count(whole & self.usable, start, end, 1)
@@ -177,6 +229,7 @@ class Plan:
                     self.lines[1].advance(now)
                     self.lines[1].take(now, end, -gpus.bit_count())
             return
+        self._sum(part, now, end, -1)
         named = mask & self.tracked_mask
         if end > now:
             self._count((mask ^ named) & self.usable, now, end, -1)
@@ -268,6 +321,8 @@ class Plan:
                 continue
             whole = demand.exclusive or (have == demand.cores and have_gpus == demand.gpus)
             if not whole or mask & ~match:
+                if demand.cores == 1 and not (demand.gpus or demand.nodes or demand.exclusive or self.usable & ~match):
+                    want.units, want.amount, want.line = True, demand.least, self._whole_total()
                 return want
             classes.append((-machine.key((cores, gpus)), number))
         want.classes = [number for _, number in sorted(classes)]
@@ -279,7 +334,9 @@ class Plan:
     def earliest(self, demand: Demand, duration: float, after: float) -> float | None:
         """The first time from `after` on at which a demand fits beside all promises; None if never."""
         want = self.want(demand)
-        if want.line is not None:
+        if self.pooled and not want.units:
+            self._name_pooled()
+        if want.line is not None and not self._must_name(want):
             if not want.gpus:
                 return want.line.earliest(want.amount, duration, after)
             return self._earliest_of_two(want, duration, after)
@@ -290,6 +347,22 @@ class Plan:
             return None
         self._named = (demand, found[0], self.version, found[1])
         return found[0]
+
+    def _must_name(self, want: Want) -> bool:
+        """Whether single cores must be named, because there are promises of another kind."""
+        return want.units and bool(self.naming or self.counting)
+
+    def _name_pooled(self) -> None:
+        """Give names to the promises of single cores, in the order of their starts."""
+        pooled = sorted((promise.start, jobid) for jobid, promise in self.promises.items() if promise.pooled)
+        lifted = [(jobid, self.lift(jobid, self.now)) for _, jobid in pooled]
+        for jobid, promise in lifted:
+            assert promise is not None
+            found = shared.earliest(self, promise.demand, promise.end - promise.start, promise.start)
+            assert found is not None
+            assert found[0] == promise.start
+            promise.pooled, promise.cores, promise.named = False, 0, found[1]
+            self.put_back(jobid, promise, self.now)
 
     def _earliest_of_two(self, want: Want, duration: float, after: float) -> float | None:
         """Cores and GPUs of the single node: each line in turn moves the time on until both agree."""
@@ -315,14 +388,21 @@ class Plan:
 
     def promise(self, jobid: int, request: ResourceRequest, demand: Demand, start: float, now: float) -> bool:
         """Promise a demand from `start` on; False if that would break another promise."""
-        promise = Promise(request, start)
+        promise = Promise(request, demand, start)
         want = self.want(demand)
+        if self.pooled and not want.units:
+            self._name_pooled()
         if self.single:
             if self.lines[0].least(start, promise.end) < want.amount:
                 return False
             if want.gpus and self.lines[1].least(start, promise.end) < want.gpus:
                 return False
             promise.cores, promise.gpus = want.amount, want.gpus
+        elif want.units and not self._must_name(want):
+            assert want.line is not None
+            if want.line.least(start, promise.end) < want.amount:
+                return False
+            promise.pooled, promise.cores = True, want.amount
         elif want.classes:
             left = want.amount
             for number in want.classes:
@@ -330,6 +410,7 @@ class Plan:
                 if number_here > 0:
                     promise.nodes.append((number, number_here))
                     left -= number_here
+            promise.fixed = want.line is not None
             if left:
                 return False
         else:
@@ -348,7 +429,11 @@ class Plan:
         promise.line = None
         if self.single and not promise.gpus:
             promise.line, promise.amount, promise.mark = self.lines[0], promise.cores, (0, promise.cores)
-        elif len(promise.nodes) == 1:
+        elif promise.pooled:
+            promise.line, promise.amount, promise.mark = self._whole_total(), promise.cores, (-1, promise.cores)
+            promise.line.take(start, end, sign * promise.cores)
+            self.pooled += sign
+        elif promise.fixed:
             promise.mark = promise.nodes[0]
             promise.line, promise.amount = self.lines[promise.mark[0]], promise.mark[1]
         if self.single:
@@ -416,7 +501,7 @@ class Plan:
         for demand in demands:
             want = wants.get(demand) or self.want(demand)
             line = want.line
-            if line is None or naming:
+            if line is None or (naming if not want.units else self._must_name(want)):
                 found.append(math.inf if shared.enough_free(self, demand) else -1.0)
                 continue
             amount = want.amount
@@ -465,24 +550,32 @@ class Plan:
             if cores < want.amount or gpus < want.gpus:
                 return None
             return None, {0: (cores, gpus)} if demand.most != demand.least and not demand.exclusive else None
-        if want.line is not None and not self.naming and demand.most == demand.least:
+        if self.pooled and demand.most == demand.least:
+            total = self._whole_total().least(now, end)
+            return (None, None) if total >= self._cores_at_most(demand) else None
+        if self.pooled:
+            self._name_pooled()
+        if want.line is not None and not (self.naming or want.units) and demand.most == demand.least:
             return (None, None) if want.line.least(now, end) >= want.amount else None
         return shared.limits(self, demand, now, end)
 
-    def idle_of(self, number: int, most: int) -> int:
-        """Up to so many of the lowest idle nodes of a class, by mask; named ones left out."""
-        idle = self.ledger.idle & self.classes[number] & self.usable & ~self.tracked_mask
-        return idle if most >= idle.bit_count() else lowest(idle, max(most, 0))
+    def _cores_at_most(self, demand: Demand) -> int:
+        """The cores that a demand without a range can take; of whole nodes, those of the largest."""
+        if demand.exclusive:
+            return demand.least * max(cores.bit_count() for cores, _ in self.machine.kinds)
+        return demand.least * demand.cores
 
     def check(self, now: float) -> None:
         """Recompute the lines from what is held and promised. Raises AssertionError."""
         fresh = Plan(self.machine, self.ledger, self.usable, now)
+        if self.total is not None:
+            fresh._whole_total()
         for jobid, (parts, end) in self.held.items():
             fresh.take(jobid, parts, now, end)
         for jobid, promise in self.promises.items():
             assert promise.end > now or promise.start <= now, (jobid, promise.start, now)
             fresh.put_back(jobid, copy(promise), now)  # binding notes the line in the promise: these stay in ours
-        for line, expected in zip(self.lines, fresh.lines, strict=True):
+        for line, expected in zip(self.every_line(), fresh.every_line(), strict=True):
             line.check()
             line.advance(now)
             assert list(line.steps()) == list(expected.steps()), (list(line.steps()), list(expected.steps()))

@@ -60,7 +60,7 @@ def assert_same(found, wanted):
 
 
 @pytest.mark.parametrize(("log", "policy", "nodes"), CASES)
-def test_every_job_starts_as_in_the_reference(shared, tmp_path, capsys, log, policy, nodes):
+def test_every_job_starts_as_in_the_reference(shared, tmp_path, capsys, *, log, policy, nodes):
     assert_same(schedule(shared, log, nodes, tmp_path / "out.csv", "--policy", policy), reference(shared, log, policy))
     figures = json.loads(capsys.readouterr().out)["policies"][policy]
     lines = (shared / "data" / "schedules" / "summary.jsonl").read_text(encoding="utf-8").splitlines()

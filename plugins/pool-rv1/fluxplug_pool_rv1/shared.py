@@ -79,12 +79,15 @@ class _Future:
         """What a demand may use from `start` until `end` beside the promises: idle nodes by class, amounts on others, units in all."""
         plan = self.plan
         usable = named_amounts(plan, self.some, start, end)
-        most = _spend(plan, usable, start, end) if plan.counting else None
+        useful = {i: worth for i, amounts in usable.items() if (worth := self.worth_shared(i, amounts))}
+        most = _spend(plan, usable, useful, start, end) if plan.counting else None
+        return most, usable, sum(useful.values()) + self.idle_units(most)
+
+    def worth_shared(self, i: int, amounts: tuple[int, int]) -> int:
+        """How many units fit into what may be used of a node that is kept by name."""
         if self.demand.exclusive:
-            units = sum(self.worth_idle(i) for i, amounts in usable.items() if amounts == _full(plan, i))
-        else:
-            units = sum(self.worth(*amounts) for amounts in usable.values())
-        return most, usable, units + self.idle_units(most)
+            return self.worth_idle(i) if amounts == _full(self.plan, i) else 0
+        return self.worth(*amounts)
 
     def choose(self, most: dict[int, int] | None, usable: Amounts) -> Named:
         """The nodes for the demand's least, most free first, then the lowest; on each the units that fit."""
@@ -101,9 +104,7 @@ class _Future:
                     (-full[0], -full[1], i, worth) for i in members(lowest(idle, min(idle.bit_count(), demand.least)))
                 )
         for i, (cores, gpus) in usable.items():
-            worth = self.worth(cores, gpus)
-            if demand.exclusive and (cores, gpus) == _full(plan, i):
-                worth = self.worth_idle(i)
+            worth = self.worth_shared(i, (cores, gpus))
             if worth:
                 offers.append((-cores, -gpus, i, worth))
         left = demand.least
@@ -209,16 +210,17 @@ def _amounts_on(plan: Plan, jobid: int, i: int) -> tuple[int, int]:
     return cores, gpus
 
 
-def _spend(plan: Plan, usable: Amounts, start: float, end: float) -> dict[int, int]:
+def _spend(plan: Plan, usable: Amounts, useful: dict[int, int], start: float, end: float) -> dict[int, int]:
     """How many idle nodes of each class may be used during the window, and which shared ones may be held longer than they are.
 
     Promises of whole nodes count on every node from the end of its last holder on. Holding a node beyond that spends one from its line; the
-    nodes that are held longest already spend least and go first. Those that may not be used are removed from `usable`.
+    nodes that are held longest already spend least and go first, and those that are of no use to the demand spend nothing. Those that
+    may not be used are removed from `usable` and `useful`.
     """
     spent = [line.copy() for line in plan.lines]
     class_of = plan.class_of
     for free_at, i in sorted(
-        ((max(plan.tracked[i].values()), i) for i in usable), key=lambda item: (-item[0], item[1])
+        ((max(plan.tracked[i].values()), i) for i in useful), key=lambda item: (-item[0], item[1])
     ):
         if end <= free_at:
             continue
@@ -228,6 +230,7 @@ def _spend(plan: Plan, usable: Amounts, start: float, end: float) -> dict[int, i
             line.take(since, end, 1)
         else:
             usable[i] = (0, 0)
+            del useful[i]
     return {number: max(line.least(start, end), 0) for number, line in enumerate(spent)}
 
 

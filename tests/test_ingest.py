@@ -121,7 +121,7 @@ class TestRefusal:
         ],
     )
     def test_what_the_pool_cannot_read(self, spec):
-        with pytest.raises(RefusedError, match="^cannot be scheduled: "):
+        with pytest.raises(RefusedError, match=r"^cannot be scheduled: "):
             ingest().admit(job(spec))
 
     def test_a_refused_shape_is_refused_again(self):
@@ -182,7 +182,7 @@ class TestHooks:
         assert spec == jobspec(2), "the trace's own jobspec is left as it is"
 
     def test_refused_by_the_site(self, admission):
-        with pytest.raises(RefusedError, match="^cannot be scheduled: the site allows three$"):
+        with pytest.raises(RefusedError, match=r"^cannot be scheduled: the site allows three$"):
             admission(2).admit(job(jobspec(2)))
 
     def test_the_limit_stays_the_jobs_own(self, admission):

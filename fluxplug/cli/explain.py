@@ -7,6 +7,8 @@ see when the job really starts, with what the scheduler did not know yet: jobs t
 from __future__ import annotations
 
 import json
+import math
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.cli import simulation
@@ -24,9 +26,25 @@ def add_arguments(parser: ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--job", type=int, metavar="ID", help="the job's number in the log")
     which.add_argument("--queued", action="store_true", help="every job that is pending at that time")
-    parser.add_argument("--at", type=float, required=True, metavar="SECONDS", help="the time, in seconds of the log")
-    parser.add_argument("--limit", type=int, metavar="N", help="with --queued: the first N only")
+    parser.add_argument("--at", type=_time, required=True, metavar="SECONDS", help="the time, in seconds of the log")
+    parser.add_argument("--limit", type=_count, metavar="N", help="with --queued: the first N only")
     parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def _time(text: str) -> float:
+    try:
+        time = float(text)
+    except ValueError:
+        time = math.nan
+    if not math.isfinite(time):
+        raise ArgumentTypeError(f"expected a number of seconds, not {text!r}")
+    return time
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"expected a whole number, 0 or more, not {text!r}")
+    return int(text)
 
 
 def run(args: Namespace) -> int:

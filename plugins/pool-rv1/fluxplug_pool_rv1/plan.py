@@ -91,7 +91,7 @@ class Promise:
 class Want:
     """A demand as the plan sees it: an amount of one line (`line`), of several classes (`classes`), or parts of nodes (neither).
 
-    `units`: single cores anywhere on a machine of many nodes, an amount of the total.
+    `units`: so many single cores anywhere on a machine of many nodes, an amount of the total.
     """
 
     __slots__ = ("amount", "classes", "gpus", "line", "units")
@@ -334,8 +334,7 @@ class Plan:
     def earliest(self, demand: Demand, duration: float, after: float) -> float | None:
         """The first time from `after` on at which a demand fits beside all promises; None if never."""
         want = self.want(demand)
-        if self.pooled and not want.units:
-            self._name_pooled()
+        self.settle(demand)
         if want.line is not None and not self._must_name(want):
             if not want.gpus:
                 return want.line.earliest(want.amount, duration, after)
@@ -352,8 +351,13 @@ class Plan:
         """Whether single cores must be named, because there are promises of another kind."""
         return want.units and bool(self.naming or self.counting)
 
-    def _name_pooled(self) -> None:
-        """Give names to the promises of single cores, in the order of their starts."""
+    def settle(self, demand: Demand) -> None:
+        """Give names to the promises of single cores, in the order of their starts, if this demand cannot do with amounts.
+
+        Before any of them is lifted: a promise that is put back must find things as they were.
+        """
+        if not self.pooled or (self.want(demand).units and demand.most == demand.least):
+            return
         pooled = sorted((promise.start, jobid) for jobid, promise in self.promises.items() if promise.pooled)
         lifted = [(jobid, self.lift(jobid, self.now)) for _, jobid in pooled]
         for jobid, promise in lifted:
@@ -390,8 +394,7 @@ class Plan:
         """Promise a demand from `start` on; False if that would break another promise."""
         promise = Promise(request, demand, start)
         want = self.want(demand)
-        if self.pooled and not want.units:
-            self._name_pooled()
+        self.settle(demand)
         if self.single:
             if self.lines[0].least(start, promise.end) < want.amount:
                 return False
@@ -553,8 +556,7 @@ class Plan:
         if self.pooled and demand.most == demand.least:
             total = self._whole_total().least(now, end)
             return (None, None) if total >= self._cores_at_most(demand) else None
-        if self.pooled:
-            self._name_pooled()
+        self.settle(demand)
         if want.line is not None and not (self.naming or want.units) and demand.most == demand.least:
             return (None, None) if want.line.least(now, end) >= want.amount else None
         return shared.limits(self, demand, now, end)

@@ -83,13 +83,15 @@ class Planned(ResourcePoolImplementation):
         if plan is None or not plan.promises:
             return self.place(jobid, request)
         now = self.clock.now()
+        demand = self._demand(request.shape)
+        if demand.reason is not None:
+            raise InfeasibleRequest(demand.reason)
+        if demand.most != demand.least:
+            plan.settle(demand)
         own = plan.lift(jobid, now)
         try:
             if not plan.promises:
                 return self.place(jobid, request)
-            demand = self._demand(request.shape)
-            if demand.reason is not None:
-                raise InfeasibleRequest(demand.reason)
             limits = plan.limits(demand, now, now + (request.duration or math.inf))
             if limits is None:
                 raise InsufficientResources
@@ -116,8 +118,10 @@ class Planned(ResourcePoolImplementation):
             return
         plan = self._planning()
         now = self.clock.now()
-        old = plan.lift(jobid, now)
         demand = self._demand(request.shape)
+        if demand.reason is None:
+            plan.settle(demand)
+        old = plan.lift(jobid, now)
         if demand.reason is not None or not plan.promise(jobid, request, demand, start, now):
             if old is not None:
                 plan.put_back(jobid, old, now)

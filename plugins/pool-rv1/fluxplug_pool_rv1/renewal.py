@@ -74,7 +74,7 @@ class Renewal:
         only opens what lies after its old start.
         """
         plan = self.plan
-        for each in plan.lines:
+        for each in plan.every_line():
             each.advance(now)
         everybody = len(promised) <= FEW
         if everybody:
@@ -141,7 +141,7 @@ class Renewal:
         plan = self.plan
         if plan.single:
             return plan.lines[0].most(start, end)
-        return max(line.most(start, end) for line in plan.lines)
+        return max(line.most(start, end) for line in plan.every_line())
 
     def _between(self, low: int, high: int, promised: Mapping[int, Any]) -> Waiting:
         """The promises to `promised` jobs of amounts over `low` and up to `high`. O(promises of these amounts)."""

@@ -72,14 +72,25 @@ class View:
         self.head = self.dead = 0
         return None
 
+    def after(self, entry: Entry) -> Entry | None:
+        """The first live entry behind `entry`. O(log entries), and those between that are dead."""
+        entries, token = self.entries, self.token
+        for i in range(bisect_right(entries, entry, lo=self.head), len(entries)):
+            found = entries[i]
+            if getattr(found[1], token) is found[0]:
+                return found
+        return None
+
     def __iter__(self) -> Iterator[Job]:
         """Live jobs, in order; jobs that die meanwhile are passed over, jobs added meanwhile may be missed."""
         if self.first() is None:
             return
         token, entries, i = self.token, self.entries, self.head
+        last = None
         while i < len(entries):  # by index, not a copy: most loops stop early
             key, job = entries[i]
-            if getattr(job, token) is key:
+            if getattr(job, token) is key and job is not last:  # the last one may have been taken out and put back
+                last = job
                 yield job
             i += 1
 
@@ -111,15 +122,16 @@ class Group:
         self.jobs -= 1
         self.views[limit].drop()
 
-    def first(self) -> tuple[Entry, float] | None:
-        """The first job in queue order whose limit is within the bound, and its limit. O(limits within the bound)."""
+    def first(self, after: Entry | None = None) -> tuple[Entry, float] | None:
+        """The first job in queue order, behind `after`, whose limit is within the bound; and its limit. O(limits within the bound)."""
         best: Entry | None = None
         best_limit = 0.0
         gone = None
         for limit in self.limits[: bisect_right(self.limits, self.bound)]:
-            entry = self.views[limit].first()
+            view = self.views[limit]
+            entry = view.first() if after is None else view.after(after)
             if entry is None:
-                gone = limit if gone is None else gone
+                gone = limit if after is None else gone
             elif best is None or entry < best:
                 best, best_limit = entry, limit
         if gone is not None:
@@ -227,9 +239,21 @@ class PendingQueue:
                 if found is not None:
                     heap.append((*found, number, group))
         heapify(heap)
+        try:
+            yield from self._offer(heap, rooms)
+        finally:
+            for *_, group in heap:  # whom the caller did not get to
+                self._touch(group)
+
+    def _offer(
+        self, heap: list[tuple[Entry, float, int, Group]], rooms: Callable[[list[Any]], list[float]]
+    ) -> Iterator[Job]:
+        """The jobs of groups, each with its first on the heap, in queue order."""
         started = 0
+        passed: dict[int, Entry] = {}
         while heap:
-            (key, job), limit, number, group = heap[0]
+            entry, limit, number, group = heap[0]
+            key, job = entry
             if job.fresh is key:
                 if group.asked != started:
                     group.asked = started
@@ -239,10 +263,9 @@ class PendingQueue:
                     if job.fresh is None:
                         started += 1
                     elif limit <= group.bound:  # neither started nor refused: the caller passed it over
-                        heappop(heap)
+                        passed[number] = entry
                         self._touch(group)
-                        continue
-            found = group.first()
+            found = group.first(passed.get(number)) if passed else group.first()
             if found is None:
                 heappop(heap)
             else:

@@ -64,6 +64,9 @@ def run(args: Namespace) -> int:
         raise ConfigError("--schedule: with several policies the name needs {policy}, like out.{policy}.csv")
     setup = simulation.Setup(args)
     reports = [(Path(path), _report_for(path, setup)) for path in args.report]
+    for name in [*args.report, *([args.schedule] if args.schedule else [])]:
+        if not Path(name).parent.is_dir():
+            raise ConfigError(f"{name}: there is no folder {Path(name).parent} to write it to")
     configs: list[Config] = [setup.config.with_policy(name) for name in policies] or [setup.config]
     for config in configs:  # an unknown policy is told before the first simulation, not after it
         for queue in config.all_queues:

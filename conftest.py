@@ -5,8 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# Machines differ, so no example has a deadline. Continuous integration tries the same examples every time.
+settings.register_profile("fluxplug", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("fluxplug")
 
 ROOT = Path(__file__).resolve().parent
 SHARED = Path(os.environ.get("FLUXPLUG_SHARED", ROOT.parent / "shared"))
@@ -21,10 +30,10 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def vectors(shared: Path):
+def vectors(shared: Path) -> Callable[[str], Any]:
     """Load one recorded vector file by its stem."""
 
-    def load(stem: str):
+    def load(stem: str) -> Any:
         return json.loads((shared / "reference" / "vectors" / f"{stem}.json").read_text(encoding="utf-8"))
 
     return load

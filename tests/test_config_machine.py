@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fluxplug.config import ResourceConfig, load_config
+from fluxplug.config import Config, QueueConfig, ResourceConfig, load_config
 from fluxplug.errors import ConfigError
 
 

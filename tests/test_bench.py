@@ -1,0 +1,20 @@
+"""The benchmarks run; what they measure is for people to read."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_the_quick_ones_run_and_write_their_figures(tmp_path):
+    figures = tmp_path / "figures.json"
+    run = [sys.executable, str(ROOT / "bench" / "run.py"), "--quick", "--json", str(figures), "pool", "passes"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(figures.read_text(encoding="utf-8"))
+    assert set(results) == {"pool", "passes"}
+    assert {row["policy"] for row in results["passes"]} == {"fcfs", "easy", "hybrid", "conservative"}

@@ -39,6 +39,24 @@ if TYPE_CHECKING:
 MAX_DEMANDS = 4096
 _LOG_WARNING = 4
 
+_OF_A_SET = frozenset(
+    [
+        "copy_constraint",
+        "copy_ranks",
+        "diff",
+        "get_properties",
+        "host_ranks",
+        "intersect",
+        "ncores",
+        "ngpus",
+        "nnodes",
+        "nodelist",
+        "properties",
+        "rlist",
+        "union",
+    ]
+)
+
 
 class Held(NamedTuple):
     """What a job holds: `parts` until `end` (infinite: no end). `open_ended` jobs end when the pool does."""
@@ -425,6 +443,12 @@ class Rv1Pool(Planned):
     def dumps(self) -> str:
         """All there is, as short text."""
         return self.to_set().dumps()
+
+    def __getattr__(self, name: str) -> Any:
+        """What a resource set tells and derives, of all there is: Flux's pool is such a set, ours makes one when asked."""
+        if name in _OF_A_SET:
+            return getattr(self.to_set(), name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def impl(self) -> Rv1Pool:

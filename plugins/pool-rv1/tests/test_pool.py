@@ -510,3 +510,21 @@ def test_check(spoil):
     spoil(pool)
     with pytest.raises(AssertionError):
         pool.check()
+
+
+def test_a_pool_reads_like_a_set_of_all_there_is():
+    pool = Rv1Pool(
+        {
+            "version": 1,
+            "execution": {
+                "R_lite": [{"rank": "0-3", "children": {"core": "0-1", "gpu": "0"}}],
+                "nodelist": ["n[0-3]"],
+                "properties": {"big": "1-2"},
+            },
+        }
+    )
+    assert (pool.nnodes, pool.ncores, pool.ngpus, str(pool.nodelist)) == (4, 8, 4, "n[0-3]")
+    assert pool.copy_constraint({"properties": ["big"]}).dumps() == "rank[1-2]/core[0-1],gpu0"
+    assert pool.diff(pool.copy_ranks("0")).dumps() == "rank[1-3]/core[0-1],gpu0"
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = pool.nothing

@@ -124,7 +124,7 @@ class Plan:
         self.now = now
         self.version = 0
         self._ends: list[tuple[float, int]] = []
-        self._named: tuple[Demand, float, int, Named] | None = None
+        self._bound: tuple[Demand, float, int, shared.Bound] | None = None
         self._wants: dict[Demand, Want] = {}
         self._class_of: list[int] | None = None
         if self.single:
@@ -344,7 +344,7 @@ class Plan:
         found = shared.earliest(self, demand, duration, after)
         if found is None:
             return None
-        self._named = (demand, found[0], self.version, found[1])
+        self._bound = (demand, found[0], self.version, found[1])
         return found[0]
 
     def _must_name(self, want: Want) -> bool:
@@ -365,7 +365,8 @@ class Plan:
             found = shared.earliest(self, promise.demand, promise.end - promise.start, promise.start)
             assert found is not None
             assert found[0] == promise.start
-            promise.pooled, promise.cores, promise.named = False, 0, found[1]
+            promise.pooled, promise.cores = False, 0
+            promise.named, promise.nodes = found[1]
             self.put_back(jobid, promise, self.now)
 
     def _earliest_of_two(self, want: Want, duration: float, after: float) -> float | None:
@@ -417,11 +418,11 @@ class Plan:
             if left:
                 return False
         else:
-            known = self._named is not None and self._named[:3] == (demand, start, self.version)
+            known = self._bound is not None and self._bound[:3] == (demand, start, self.version)
             if not known and self.earliest(demand, promise.end - start, start) != start:
                 return False
-            assert self._named is not None
-            promise.named = self._named[3]
+            assert self._bound is not None
+            promise.named, promise.nodes = self._bound[3]
         self.promises[jobid] = promise
         self._bind(jobid, promise, now)
         return True

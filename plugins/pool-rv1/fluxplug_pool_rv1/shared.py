@@ -3,12 +3,17 @@
 The present is walked forward through the planned ends: at each candidate time the free amounts of every node are known, and a window from
 there is tried only when these suffice. The cost is the pieces held plus, for each candidate that gets so far, the nodes that are shared.
 Called by `plan` alone.
+
+Where whole nodes are promised beside, a window must leave these promises what they count on: a node that is named spends one from its class's
+line, from the end of its last holder to the end of the window. A node that is idle when the window begins is then promised whole, as one of
+its class, which spends for the window alone. Spending has the form of a matroid (the windows of one class are nested), so taking
+nodes by what they are worth finds the most units that there can be.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fluxplug.resource.bits import lowest, members
 
@@ -16,19 +21,34 @@ if TYPE_CHECKING:
     from fluxplug_pool_rv1.demand import Demand
     from fluxplug_pool_rv1.plan import Named, Plan
 
+    Bound = tuple[Named, list[tuple[int, int]]]  # what a promise names, and (class, whole nodes) that it counts
+
 Amounts = dict[int, tuple[int, int]]
 """index -> (cores, GPUs), as counts."""
+
+
+class _Window(NamedTuple):
+    """What a demand may use during a window, all of it together: amounts on nodes that are kept by name, idle nodes by name, idle nodes of classes.
+
+    `units` is what it is worth in all.
+    """
+
+    shared: Amounts
+    idle: int
+    counted: dict[int, int]
+    units: int
 
 
 class _Future:
     """What is free at one time, walked forward: nodes with everything free as a mask, the others by amounts."""
 
-    def __init__(self, plan: Plan, demand: Demand) -> None:
+    def __init__(self, plan: Plan, demand: Demand, now: float) -> None:
         ledger = plan.ledger
         self.plan = plan
         self.demand = demand
         self.scope = plan.usable if demand.match is None else plan.usable & demand.match
         self.idle = ledger.idle & self.scope & ~plan.tracked_mask
+        self.released = [(now, self.idle)]
         self.some: Amounts = {}
         for i in members(plan.tracked_mask & self.scope):
             cores, gpus = ledger.free_on(i)
@@ -52,22 +72,23 @@ class _Future:
             return int(cores.bit_count() >= self.demand.cores and gpus.bit_count() >= self.demand.gpus)
         return self.worth(cores.bit_count(), gpus.bit_count())
 
-    def idle_units(self, most: dict[int, int] | None = None) -> int:
-        """Units on idle nodes, of each class at most so many nodes."""
+    def idle_units(self) -> int:
+        """Units on idle nodes."""
         units = 0
-        for number, ranks in enumerate(self.plan.classes):
+        for ranks in self.plan.classes:
             count = (self.idle & ranks).bit_count()
             if count:
-                if most is not None:
-                    count = min(count, most[number])
                 units += count * self.worth_idle(ranks.bit_length() - 1)
         return units
 
-    def end(self, jobid: int) -> None:
+    def end(self, time: float, jobid: int) -> None:
         """A holder ends as planned."""
         plan = self.plan
         for mask, cores, gpus, _ in plan.held[jobid][0]:
-            self.idle |= mask & self.scope & ~plan.tracked_mask
+            whole = mask & self.scope & ~plan.tracked_mask
+            if whole:
+                self.idle |= whole
+                self.released.append((time, whole))
             add, add_gpus = cores.bit_count(), gpus.bit_count()
             for i in members(mask & self.scope & plan.tracked_mask):
                 have, have_gpus = self.some[i]
@@ -75,13 +96,48 @@ class _Future:
                 self.some[i] = (have + add, have_gpus + add_gpus)
                 self.units += self.worth(*self.some[i])
 
-    def window(self, start: float, end: float) -> tuple[dict[int, int] | None, Amounts, int]:
-        """What a demand may use from `start` until `end` beside the promises: idle nodes by class, amounts on others, units in all."""
+    def window(self, start: float, end: float) -> _Window:
+        """What a demand may use from `start` until `end` beside the promises."""
         plan = self.plan
         usable = named_amounts(plan, self.some, start, end)
         useful = {i: worth for i, amounts in usable.items() if (worth := self.worth_shared(i, amounts))}
-        most = _spend(plan, usable, useful, start, end) if plan.counting else None
-        return most, usable, sum(useful.values()) + self.idle_units(most)
+        if not plan.counting:
+            return _Window(usable, self.idle, {}, sum(useful.values()) + self.idle_units())
+        return self._beside_counted(usable, useful, start, end)
+
+    def _beside_counted(self, usable: Amounts, useful: dict[int, int], start: float, end: float) -> _Window:
+        """The same, where there are promises of whole nodes: what is worth most is taken first, as long as their lines allow it."""
+        plan = self.plan
+        offers: list[tuple[int, int, float, int, int]] = []  # (-worth, 0 shared or 1 idle, -free from, class, mask)
+        for i, worth in useful.items():
+            offers.append((-worth, 0, -max(plan.tracked[i].values()), plan.class_of[i], 1 << i))
+        for number, ranks in enumerate(plan.classes):
+            worth = self.worth_idle(ranks.bit_length() - 1) if self.idle & ranks else 0
+            if worth and self.counts(ranks):
+                offers.append((-worth, 1, -start, number, self.idle & ranks))
+            elif worth:
+                offers += [(-worth, 1, -time, number, mask & ranks) for time, mask in self.released if mask & ranks]
+        spent = [line.copy() for line in plan.lines]
+        shared: Amounts = {}
+        idle = units = 0
+        counted: dict[int, int] = {}
+        for less, kind, since, number, mask in sorted(offers):
+            found = mask.bit_count()
+            if -since < end:
+                found = min(found, max(spent[number].least(-since, end), 0))
+                spent[number].take(-since, end, found)
+            units -= less * found
+            if found and not kind:
+                shared[mask.bit_length() - 1] = usable[mask.bit_length() - 1]
+            elif found and self.counts(plan.classes[number]):
+                counted[number] = found
+            elif found:
+                idle |= lowest(mask, found)
+        return _Window(shared, idle, counted, units)
+
+    def counts(self, ranks: int) -> bool:
+        """Whether any node of a class will do, so that it needs no name."""
+        return not ranks & self.plan.usable & ~self.scope
 
     def worth_shared(self, i: int, amounts: tuple[int, int]) -> int:
         """How many units fit into what may be used of a node that is kept by name."""
@@ -89,59 +145,63 @@ class _Future:
             return self.worth_idle(i) if amounts == _full(self.plan, i) else 0
         return self.worth(*amounts)
 
-    def choose(self, most: dict[int, int] | None, usable: Amounts) -> Named:
-        """The nodes for the demand's least, most free first, then the lowest; on each the units that fit."""
+    def choose(self, window: _Window) -> Bound:
+        """What to promise for the demand's least, most free first, then the lowest; on each node the units that fit."""
         plan, demand = self.plan, self.demand
-        offers: list[tuple[int, int, int, int]] = []
+        offers: list[tuple[int, int, int, int, int]] = []  # (-cores, -GPUs, index, worth, class; -1 by name)
         for number, ranks in enumerate(plan.classes):
-            idle = self.idle & ranks
-            if most is not None and most[number] < idle.bit_count():
-                idle = lowest(idle, max(most[number], 0))
+            counted = window.counted.get(number, 0)
+            idle = lowest(self.idle & ranks, counted) if counted else window.idle & ranks
             if idle:
                 full = _full(plan, ranks.bit_length() - 1)
                 worth = self.worth_idle(ranks.bit_length() - 1)
-                offers.extend(
-                    (-full[0], -full[1], i, worth) for i in members(lowest(idle, min(idle.bit_count(), demand.least)))
-                )
-        for i, (cores, gpus) in usable.items():
+                first = lowest(idle, min(idle.bit_count(), demand.least))
+                offers += [(-full[0], -full[1], i, worth, number if counted else -1) for i in members(first)]
+        for i, (cores, gpus) in window.shared.items():
             worth = self.worth_shared(i, (cores, gpus))
             if worth:
-                offers.append((-cores, -gpus, i, worth))
+                offers.append((-cores, -gpus, i, worth, -1))
         left = demand.least
         named: Named = []
-        for _, _, i, worth in sorted(offers):
+        nodes: dict[int, int] = {}
+        for _, _, i, worth, number in sorted(offers):
             units = min(worth, left)
-            if units:
-                cores, gpus = _full(plan, i) if demand.exclusive else (units * demand.cores, units * demand.gpus)
-                named.append((i, cores, gpus))
-                left -= units
+            if not units:
+                continue
+            left -= units
+            if number >= 0:
+                nodes[number] = nodes.get(number, 0) + 1
+            elif demand.exclusive:
+                named.append((i, *_full(plan, i)))
+            else:
+                named.append((i, units * demand.cores, units * demand.gpus))
             if not left:
                 break
-        return named
+        return named, sorted(nodes.items())
 
 
-def earliest(plan: Plan, demand: Demand, duration: float, after: float) -> tuple[float, Named] | None:
-    """The first time from `after` on at which a demand fits, and the nodes it would have then; None if never."""
-    future = _Future(plan, demand)
+def earliest(plan: Plan, demand: Demand, duration: float, after: float) -> tuple[float, Bound] | None:
+    """The first time from `after` on at which a demand fits, and what it would be promised then; None if never."""
+    future = _Future(plan, demand, plan.now)
     ends = sorted((end, jobid) for jobid, (_, end) in plan.held.items() if end < math.inf)
     times = {end for end, _ in ends if end > after}
     times.update(promise.end for promise in plan.promises.values() if after < promise.end < math.inf)
     done = 0
     for time in sorted({after, *times}):
         while done < len(ends) and ends[done][0] <= time:
-            future.end(ends[done][1])
+            future.end(*ends[done])
             done += 1
         if not demand.exclusive and future.units + future.idle_units() < demand.least:
             continue
-        most, usable, units = future.window(time, time + duration)
-        if units >= demand.least:
-            return time, future.choose(most, usable)
+        window = future.window(time, time + duration)
+        if window.units >= demand.least:
+            return time, future.choose(window)
     return None
 
 
 def enough_free(plan: Plan, demand: Demand) -> bool:
     """Whether what is free now would do, promises aside."""
-    future = _Future(plan, demand)
+    future = _Future(plan, demand, plan.now)
     if demand.exclusive:
         idle = plan.ledger.idle & future.scope
         return (
@@ -153,16 +213,15 @@ def enough_free(plan: Plan, demand: Demand) -> bool:
 
 def limits(plan: Plan, demand: Demand, now: float, end: float) -> tuple[int, dict[int, tuple[int, int]]] | None:
     """What a job that starts now may use: eligible ranks, and caps where less than what is free; None if that is too little."""
-    future = _Future(plan, demand)
-    most, usable, units = future.window(now, end)
-    if units < demand.least:
+    future = _Future(plan, demand, now)
+    window = future.window(now, end)
+    if window.units < demand.least:
         return None
-    eligible = 0
-    for number, ranks in enumerate(plan.classes):
-        idle = future.idle & ranks
-        eligible |= idle if most is None else lowest(idle, max(min(most[number], idle.bit_count()), 0))
+    eligible = window.idle
+    for number, count in window.counted.items():
+        eligible |= lowest(future.idle & plan.classes[number], count)
     caps = {}
-    for i, amounts in usable.items():
+    for i, amounts in window.shared.items():
         if amounts != (0, 0):
             eligible |= 1 << i
             if amounts != future.some[i]:
@@ -208,30 +267,6 @@ def _amounts_on(plan: Plan, jobid: int, i: int) -> tuple[int, int]:
         if mask >> i & 1:
             cores, gpus = cores + held.bit_count(), gpus + held_gpus.bit_count()
     return cores, gpus
-
-
-def _spend(plan: Plan, usable: Amounts, useful: dict[int, int], start: float, end: float) -> dict[int, int]:
-    """How many idle nodes of each class may be used during the window, and which shared ones may be held longer than they are.
-
-    Promises of whole nodes count on every node from the end of its last holder on. Holding a node beyond that spends one from its line; the
-    nodes that are held longest already spend least and go first, and those that are of no use to the demand spend nothing. Those that
-    may not be used are removed from `usable` and `useful`.
-    """
-    spent = [line.copy() for line in plan.lines]
-    class_of = plan.class_of
-    for free_at, i in sorted(
-        ((max(plan.tracked[i].values()), i) for i in useful), key=lambda item: (-item[0], item[1])
-    ):
-        if end <= free_at:
-            continue
-        line = spent[class_of[i]]
-        since = max(free_at, start)
-        if line.least(since, end) >= 1:
-            line.take(since, end, 1)
-        else:
-            usable[i] = (0, 0)
-            del useful[i]
-    return {number: max(line.least(start, end), 0) for number, line in enumerate(spent)}
 
 
 def _full(plan: Plan, i: int) -> tuple[int, int]:

@@ -130,6 +130,7 @@ class ResourcePoolImplementation(ABC):
 
         Raises InsufficientResources (not now) or InfeasibleRequest (never); its own promise then stays.
         """
+        self.check_feasibility(request)
         own = self._promises.pop(jobid, None)
         try:
             if self._promises and not self._fits(request, self.clock.now()):

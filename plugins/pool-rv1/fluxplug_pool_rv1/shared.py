@@ -109,12 +109,17 @@ class _Future:
         """The same, where there are promises of whole nodes: what is worth most is taken first, as long as their lines allow it."""
         plan = self.plan
         offers: list[tuple[int, int, float, int, int]] = []  # (-worth, 0 shared or 1 idle, -free from, class, mask)
+        all_free = self.idle
         for i, worth in useful.items():
-            offers.append((-worth, 0, -max(plan.tracked[i].values()), plan.class_of[i], 1 << i))
+            free_from, number = max(plan.tracked[i].values()), plan.class_of[i]
+            if free_from <= start and self.counts(plan.classes[number]):
+                all_free |= 1 << i
+            else:
+                offers.append((-worth, 0, -free_from, number, 1 << i))
         for number, ranks in enumerate(plan.classes):
-            worth = self.worth_idle(ranks.bit_length() - 1) if self.idle & ranks else 0
+            worth = self.worth_idle(ranks.bit_length() - 1) if all_free & ranks else 0
             if worth and self.counts(ranks):
-                offers.append((-worth, 1, -start, number, self.idle & ranks))
+                offers.append((-worth, 1, -start, number, all_free & ranks))
             elif worth:
                 offers += [(-worth, 1, -time, number, mask & ranks) for time, mask in self.released if mask & ranks]
         spent = [line.copy() for line in plan.lines]
@@ -150,13 +155,13 @@ class _Future:
         plan, demand = self.plan, self.demand
         offers: list[tuple[int, int, int, int, int]] = []  # (-cores, -GPUs, index, worth, class; -1 by name)
         for number, ranks in enumerate(plan.classes):
-            counted = window.counted.get(number, 0)
-            idle = lowest(self.idle & ranks, counted) if counted else window.idle & ranks
-            if idle:
+            counted, idle = window.counted.get(number, 0), window.idle & ranks
+            if counted or idle:
                 full = _full(plan, ranks.bit_length() - 1)
                 worth = self.worth_idle(ranks.bit_length() - 1)
-                first = lowest(idle, min(idle.bit_count(), demand.least))
-                offers += [(-full[0], -full[1], i, worth, number if counted else -1) for i in members(first)]
+                first = members(lowest(idle, min(idle.bit_count(), demand.least)))
+                offers += [(-full[0], -full[1], i, worth, -1) for i in first]
+                offers += [(-full[0], -full[1], i, worth, number) for i in range(min(counted, demand.least))]
         for i, (cores, gpus) in window.shared.items():
             worth = self.worth_shared(i, (cores, gpus))
             if worth:

@@ -40,7 +40,7 @@ def times(latest: int = LATEST) -> SearchStrategy[int]:
 
 
 _EITHER = st.booleans()
-_LIMITS = st.one_of(seconds(), seconds(), seconds(), st.just(0))
+_LIMITS = st.one_of(*[seconds()] * 15, st.just(0))
 
 
 @st.composite
@@ -73,19 +73,17 @@ def machines(
     return R(count, [c for c, _ in chosen], [g for _, g in chosen], properties=names, first=first, step=step)
 
 
-def one_node(cores: tuple[int, int] = (1, 12)) -> SearchStrategy[dict[str, Any]]:
+def one_node(cores: tuple[int, int] = (2, 16)) -> SearchStrategy[dict[str, Any]]:
     """Machines of one node of many cores."""
     return machines(nodes=(1, 1), cores=cores, gpus=(0, 0), properties=False, gaps=False)
 
 
-def single_cores(nodes: tuple[int, int] = (1, 10)) -> SearchStrategy[dict[str, Any]]:
+def single_cores(nodes: tuple[int, int] = (2, 12)) -> SearchStrategy[dict[str, Any]]:
     """Machines of nodes of one core each, all alike."""
     return machines(nodes=nodes, cores=(1, 1), gpus=(0, 0), alike=True, properties=False)
 
 
-@st.composite
 def asks(
-    draw: DrawFn,
     machine: Mapping[str, Any],
     *,
     nodes: bool = True,
@@ -94,54 +92,59 @@ def asks(
     ranges: bool = True,
     constraints: bool = True,
     unlimited: bool = True,
-) -> dict[str, Any]:
+) -> SearchStrategy[dict[str, Any]]:
     """What a job may ask of a machine, as arguments of `fluxplug.testing.jobspec`; most fit it, a few never can.
 
     What is switched off is not asked for. `nodes`: node counts, beside slots anywhere. `ranges`: counts like `2-4`. `unlimited`: jobs
     without a time limit.
     """
     found = Rv1Set(machine)
-    most = max(cores.bit_count() for cores, _ in found.nodes.values())
-    size = draw(st.one_of(st.just(1), st.integers(1, most)))
-    ask: dict[str, Any] = {}
-    if nodes and draw(_EITHER):
-        ask["nodes"] = draw(_counts(found.nnodes, ranges=ranges))
-        ask["slots"] = draw(st.one_of(st.just(1), st.integers(1, max(most // size, 1))))
-        ask["exclusive"] = exclusive and draw(_EITHER)
-    else:
-        fitting = sum(cores.bit_count() // size for cores, _ in found.nodes.values())
-        ask["width"] = draw(_counts(fitting, ranges=ranges))
-    ask["cores"] = size
+    sizes = sorted(cores.bit_count() for cores, _ in found.nodes.values())
+
+    def ask(
+        percent: int, more: int | None, size: int, node: tuple[int, bool] | None, extra: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if node is None:
+            least = 1 + sum(cores // size for cores in sizes) * percent // 100
+            made: dict[str, Any] = {"width": _count(least, more)}
+        else:
+            made = {"nodes": _count(1 + len(sizes) * percent // 100, more)}
+            made["slots"], made["exclusive"] = max(min(node[0], sizes[-1] // size), 1), node[1]
+        made.update(extra, cores=size)
+        usual = {"slots": 1, "cores": 1, "gpus": 0, "exclusive": False, "constraint": None, "limit": 0}
+        return {key: value for key, value in made.items() if key not in usual or value != usual[key]}
+
+    extra: dict[str, SearchStrategy[Any]] = {"limit": _LIMITS if unlimited else seconds()}
     if gpus and found.ngpus:
-        ask["gpus"] = draw(st.sampled_from([0, 0, 1, 2]))
+        extra["gpus"] = st.sampled_from([0, 0, 1, 2])
     if constraints:
-        ask["constraint"] = draw(_constraints(found))
-    ask["limit"] = draw(_LIMITS if unlimited else seconds())
-    usual = {"slots": 1, "cores": 1, "gpus": 0, "exclusive": False, "constraint": None, "limit": 0}
-    return {key: value for key, value in ask.items() if key not in usual or value != usual[key]}
+        extra["constraint"] = _constraints(found)
+    return st.builds(
+        ask,
+        st.one_of(st.integers(0, 20), st.integers(0, 50), st.integers(0, 100)),
+        st.one_of(st.none(), st.none(), st.integers(0, 3)) if ranges else st.none(),
+        st.one_of(st.just(1), st.integers(1, sizes[-1])),
+        st.one_of(st.none(), st.tuples(st.integers(1, 3), _EITHER if exclusive else st.just(False)))
+        if nodes
+        else st.none(),
+        st.fixed_dictionaries(extra),
+    )
+
+
+def _count(least: int, more: int | None) -> Any:
+    return least if more is None else {"min": least, "max": least + more, "operator": "+", "operand": 1}
 
 
 def plain_asks(machine: Mapping[str, Any]) -> SearchStrategy[dict[str, Any]]:
     """So many cores anywhere for so many seconds (0: without limit), and nothing else; as `asks`."""
     cores = Rv1Set(machine).ncores
-    return st.fixed_dictionaries({"width": st.integers(1, cores + 1), "limit": _LIMITS})
+    widths = st.one_of(st.integers(1, cores // 4 + 1), st.integers(1, cores // 2 + 1), st.integers(1, cores + 1))
+    return st.fixed_dictionaries({"width": widths, "limit": _LIMITS})
 
 
 def jobspecs(machine: Mapping[str, Any], **switches: bool) -> SearchStrategy[dict[str, Any]]:
     """Jobspec documents; the switches are those of `asks`."""
     return asks(machine, **switches).map(lambda ask: jobspec(**ask))
-
-
-@lru_cache
-def _counts(fitting: int, *, ranges: bool) -> SearchStrategy[Any]:
-    """Counts that mostly fit; one more than that at most."""
-    plain = st.integers(1, max(fitting, 1) + 1)
-    if not ranges:
-        return plain
-    several = st.tuples(st.integers(1, max(fitting, 1)), st.integers(0, 3)).map(
-        lambda pair: {"min": pair[0], "max": pair[0] + pair[1], "operator": "+", "operand": 1}
-    )
-    return st.one_of(plain, plain, several)
 
 
 def _constraints(machine: Rv1Set) -> SearchStrategy[Any]:

@@ -79,31 +79,61 @@ class PoolLife(RuleBasedStateMachine):
         self.pool = self.make_pool(machine)
         self.pool.mark_up("all")
         self.books = Books(machine)
-        self.ask = self.asks(machine)
-        self.probes = [request for _ in range(2) if (request := self.draw(data)[0]) is not None]
+        # What the jobs of this life ask for: drawn once, because a choice among them costs a tenth of a new one.
+        asks = data.draw(st.lists(self.asks(machine), min_size=3, max_size=8), label="asks")
+        self.menu = [pair for ask in [*asks, {"width": 1, "limit": 5}] if (pair := self.read(ask)) is not None]
+        assert self.menu, "a pool has to parse a request for one core"
+        self.probes = [request for request, _ in self.menu[:2]]
+        self.submit(data, data.draw(st.integers(0, 5), label="jobs"))
 
     def make_pool(self, machine: dict[str, Any]) -> Any:
         return self.contract.make_pool(machine, self.clock)
 
-    def draw(self, data: st.DataObject) -> tuple[Any, ResourceRequest]:
+    def read(self, ask: Mapping[str, Any]) -> tuple[Any, ResourceRequest] | None:
         """A request as the pool reads it and as core does; None where the pool does not serve such."""
-        spec = builders.jobspec(**data.draw(self.ask, label="ask"))
+        spec = builders.jobspec(**ask)
         read = ResourceRequest.from_jobspec(spec)
         try:
             request = self.pool.parse_resource_request(spec)
         except (ValueError, KeyError):
-            return None, read
+            return None
         assert request.duration == read.duration, "the request's duration is not the jobspec's"
         return request, read
 
+    def draw(self, data: st.DataObject) -> tuple[Any, ResourceRequest]:
+        place = data.draw(st.integers(0, len(self.menu) - 1), label="of the menu, number")
+        return self.menu[place]
+
     # Taking.
+
+    def submit(self, data: st.DataObject, jobs: int) -> None:
+        """What policies do: each job starts if it can, and else is promised its earliest start."""
+        for _ in range(jobs):
+            request, read = self.draw(data)
+            self.number += 1
+            if not self.try_alloc(self.number, request, read):
+                self.try_reserve(self.number, request, read)
+
+    @rule(data=st.data(), jobs=st.integers(1, 4))
+    def submit_some(self, data: st.DataObject, jobs: int) -> None:
+        self.submit(data, jobs)
 
     @rule(data=st.data())
     def alloc(self, data: st.DataObject) -> None:
-        request, read = self.draw(data)
-        if request is not None:
-            self.number += 1
-            self.try_alloc(self.number, request, read)
+        self.number += 1
+        self.try_alloc(self.number, *self.draw(data))
+
+    @precondition(lambda self: self.promised)
+    @rule(data=st.data(), late=st.sampled_from([0, 0, 0.5]))
+    def backfill(self, data: st.DataObject, late: float) -> None:
+        """Jobs that end just when a promise begins, or just too late."""
+        for _ in range(3):
+            request, read = self.draw(data)
+            starts = sorted({one.start for one in self.promised.values() if one.start > self.clock.now()})
+            if starts and self.pool.rooms([request])[0] >= 0:
+                self.number += 1
+                until = data.draw(st.sampled_from(starts), label="until")
+                self.try_alloc(self.number, request.with_duration(until - self.clock.now() + late), read)
 
     def try_alloc(self, jobid: int, request: Any, read: ResourceRequest) -> bool:
         pool, now = self.pool, self.clock.now()
@@ -202,12 +232,12 @@ class PoolLife(RuleBasedStateMachine):
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), more=st.one_of(seconds(), st.just(0)))
     def change_end(self, data: st.DataObject, more: float) -> None:
-        """The end of a job moves; where it moves back, all promises are taken back first, as the engine does."""
+        """The end of a job moves: forward at any time, back only while there are no promises."""
         jobid = data.draw(st.sampled_from(sorted(self.jobs)), label="job")
         job = self.jobs[jobid]
         end = self.clock.now() + more if more else math.inf
-        if end > job.end:
-            self.take_back_all()
+        if self.promised:
+            end = min(end, job.end)
         self.pool.update_expiration(jobid, 0.0 if end == math.inf else end)
         job.end = end
         self.overdue = any(job.end <= self.clock.now() for job in self.jobs.values())
@@ -218,7 +248,7 @@ class PoolLife(RuleBasedStateMachine):
     def look_ahead(self, data: st.DataObject, later: float) -> None:
         """earliest_start, where nobody has a promise, is when enough has ended."""
         request, _ = self.draw(data)
-        if request is None or self.overdue or not self.feasible(request):
+        if self.overdue or not self.feasible(request):
             return
         after = self.clock.now() + later
         start = self.pool.earliest_start(request, after)
@@ -257,13 +287,13 @@ class PoolLife(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def reserve(self, data: st.DataObject) -> None:
-        request, read = self.draw(data)
-        if request is None or self.overdue or not self.feasible(request):
-            return
-        now = self.clock.now()
-        start = self.pool.earliest_start(request, now)
         self.number += 1
-        jobid = self.number
+        self.try_reserve(self.number, *self.draw(data))
+
+    def try_reserve(self, jobid: int, request: Any, read: ResourceRequest) -> None:
+        if self.overdue or not self.feasible(request):
+            return
+        start = self.pool.earliest_start(request, self.clock.now())
         if start is None:
             return
         for time in self.moments_before(start):
@@ -286,7 +316,7 @@ class PoolLife(RuleBasedStateMachine):
     @rule(data=st.data())
     def reserve_and_take_back(self, data: st.DataObject) -> None:
         request, _ = self.draw(data)
-        if request is None or self.overdue or not self.feasible(request):
+        if self.overdue or not self.feasible(request):
             return
         now = self.clock.now()
         start = self.pool.earliest_start(request, now)
@@ -310,16 +340,25 @@ class PoolLife(RuleBasedStateMachine):
         del self.promised[jobid]
         self.pool.unreserve(jobid)  # it has none any more: ignored
 
-    @precondition(lambda self: self.promised)
+    @precondition(lambda self: len(self.promised) > 2)
     @rule()
     def drop_reservations(self) -> None:
         self.pool.drop_reservations()
         self.promised.clear()
 
+    @precondition(lambda self: self.promised and self.jobs and not self.overdue)
+    @rule(data=st.data())
+    def end_early_and_renew(self, data: st.DataObject) -> None:
+        self.give_back(data.draw(st.sampled_from(sorted(self.jobs)), label="job"))
+        self.renew_all(data)
+
     @precondition(lambda self: self.promised and not self.overdue)
     @rule(data=st.data())
     def renew(self, data: st.DataObject) -> None:
-        """Promises move earlier or stay; the last that was looked at has the earliest start that the others leave."""
+        self.renew_all(data)
+
+    def renew_all(self, data: st.DataObject) -> None:
+        """Promises move earlier or stay."""
         order = data.draw(st.permutations(sorted(self.promised)), label="order")
         now = self.clock.now()
         moved = self.pool.renew("", {jobid: place for place, jobid in enumerate(order)}, now)
@@ -329,11 +368,6 @@ class PoolLife(RuleBasedStateMachine):
             self.promised[jobid].start = start
         assert len(dict(moved)) == len(moved), "a round moves a promise once"
 
-    def take_back_all(self) -> None:
-        for jobid in sorted(self.promised):
-            self.pool.unreserve(jobid)
-        self.promised.clear()
-
     # Time.
 
     @precondition(lambda self: self.jobs or self.promised)
@@ -341,10 +375,11 @@ class PoolLife(RuleBasedStateMachine):
     def wait(self, events: int, then: float) -> None:
         """Go on to the next ends and promises. Holders let go at their end; every promise is kept when it is due."""
         for _ in range(events):
+            if self.coming() == math.inf and self.jobs:
+                self.give_back(min(self.jobs))
             self.step()
-        coming = self.coming()
-        if coming > self.clock.now():
-            self.clock.time = min(self.clock.now() + then, coming)
+        if self.clock.now() + then < self.coming():
+            self.clock.time += then
 
     def coming(self) -> float:
         ends = [job.end for job in self.jobs.values()]
@@ -368,11 +403,12 @@ class PoolLife(RuleBasedStateMachine):
                 ) from refusal
             self.enter(jobid, one.request, one.read, R)
 
-    @precondition(lambda self: not self.plain and any(job.end < math.inf for job in self.jobs.values()))
+    @precondition(
+        lambda self: not (self.plain or self.promised) and any(job.end < math.inf for job in self.jobs.values())
+    )
     @rule()
     def be_late(self) -> None:
-        """A holder does not let go in time. The engine takes back what it cannot keep; here, all."""
-        self.take_back_all()
+        """A holder does not let go in time."""
         self.clock.time = max(self.clock.now(), min(job.end for job in self.jobs.values())) + 0.25
         self.overdue = True
         for jobid, job in self.jobs.items():
@@ -392,23 +428,37 @@ class PoolLife(RuleBasedStateMachine):
 
     # Nodes.
 
-    @precondition(lambda self: not self.plain)
+    # Before nodes fail the engine takes back all promises: here they fail while there are none.
+
+    @precondition(lambda self: not (self.plain or self.promised))
+    @rule(data=st.data(), jobs=st.integers(0, 1))
+    def fail(self, data: st.DataObject, jobs: int) -> None:
+        """All nodes fail, some jobs come, and all are back."""
+        self.mark(down=True)
+        self.submit(data, jobs)
+        self.mark(down=False)
+
+    @precondition(lambda self: not (self.plain or self.promised or self.books.down) and len(self.books.total) > 1)
     @rule(data=st.data())
     def mark_down(self, data: st.DataObject) -> None:
-        ranks = data.draw(st.lists(st.sampled_from(sorted(self.books.total)), unique=True), label="ranks")
-        whole = data.draw(st.booleans())
-        self.take_back_all()
-        self.pool.mark_down("all" if whole else IDset([*ranks, 7777]).encode())  # a rank that is unknown is ignored
-        self.books.down |= set(self.books.total if whole else ranks)
+        self.mark(data.draw(st.lists(st.sampled_from(sorted(self.books.total)), unique=True), label="ranks"), down=True)
 
     @precondition(lambda self: self.books.down)
     @rule(data=st.data())
     def mark_up(self, data: st.DataObject) -> None:
         """Nodes come back, and promises stay."""
-        ranks = data.draw(st.lists(st.sampled_from(sorted(self.books.down)), unique=True), label="ranks")
-        whole = data.draw(st.booleans())
-        self.pool.mark_up("all" if whole else IDset([*ranks, 7777]).encode())
-        self.books.down -= set(self.books.down if whole else ranks)
+        self.mark(data.draw(st.lists(st.sampled_from(sorted(self.books.down)), unique=True), label="ranks"), down=False)
+
+    def mark(self, ranks: list[int] | None = None, *, down: bool) -> None:
+        """Nodes (None: all) go down or come up; a rank that is unknown is ignored."""
+        ids = "all" if ranks is None else IDset([*ranks, 7777]).encode()
+        changed = set(self.books.total if ranks is None else ranks)
+        if down:
+            self.pool.mark_down(ids)
+            self.books.down |= changed
+        else:
+            self.pool.mark_up(ids)
+            self.books.down -= changed
 
     # Copies.
 
@@ -420,7 +470,7 @@ class PoolLife(RuleBasedStateMachine):
         new = self.pool.copy()
         assert self.state(new) == [*before[:-1], {}], "a copy is in the same state, without promises"
         new.check()
-        if request is not None and self.feasible(request):
+        if self.feasible(request):
             try:
                 new.alloc(-5, request)
             except InsufficientResources:

@@ -37,7 +37,7 @@ class PolicyContract:
 
     - `params`: fields of the policy's Config (default: none, so its defaults hold);
     - `pool`: the pool under it, an installed name or a class (default: `FlatPool`, which is always there);
-    - `machines`: a hypothesis strategy of R documents that the pool serves (default: one node of up to twelve cores);
+    - `machines`: a hypothesis strategy of R documents that the pool serves (default: one node of up to sixteen cores);
     - `examples`: how many random workloads a test tries.
 
     The engine and the pool check their books after every event, in every test.
@@ -47,11 +47,15 @@ class PolicyContract:
     params: ClassVar[Mapping[str, Any]] = {}
     pool: PoolLike = FlatPool
     machines: SearchStrategy[dict[str, Any]] = strategies.one_node()
-    examples = 40
+    examples = 25
 
     def asks(self, machine: Mapping[str, Any]) -> SearchStrategy[dict[str, Any]]:
         """What jobs ask for on a machine: arguments of `fluxplug.testing.jobspec`."""
         return strategies.asks(machine)
+
+    def settings(self) -> settings:
+        """The hypothesis settings of a test."""
+        return settings(max_examples=self.examples, deadline=None, phases=PHASES)
 
     # Tools.
 
@@ -70,7 +74,7 @@ class PolicyContract:
     ) -> None:
         """Call `test(scenario)`, not yet run, for many workloads; a failure shows the scenario as lines to paste."""
 
-        @settings(max_examples=self.examples, deadline=None, phases=PHASES)
+        @self.settings()
         @given(st.data())
         def run(data: st.DataObject) -> None:
             machine = data.draw(self.machines)

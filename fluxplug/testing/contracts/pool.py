@@ -61,13 +61,14 @@ class PoolContract:
 
     # The tests.
 
-    def _settings(self) -> settings:
-        return settings(max_examples=self.examples, stateful_step_count=self.steps, deadline=None, phases=PHASES)
+    def settings(self, examples: int) -> settings:
+        """The hypothesis settings of a test."""
+        return settings(max_examples=examples, stateful_step_count=self.steps, deadline=None, phases=PHASES)
 
     def _each_machine(self, test: Any) -> None:
         """Call `test(machine, pool, clock)` for many machines."""
 
-        @settings(max_examples=self.examples // 2, deadline=None, phases=PHASES)
+        @self.settings(self.examples // 2)
         @given(self.machines)
         def run(machine: dict[str, Any]) -> None:
             clock = ManualClock(100)
@@ -136,7 +137,7 @@ class PoolContract:
     def test_what_can_never_be_is_infeasible_and_nothing_else_is(self) -> None:
         """On an empty machine with all nodes up, `check_feasibility` and `alloc` agree; held and down parts do not matter to it."""
 
-        @settings(max_examples=self.examples, deadline=None, phases=PHASES)
+        @self.settings(self.examples)
         @given(st.data())
         def run(data: st.DataObject) -> None:
             machine = data.draw(self.machines)
@@ -166,7 +167,7 @@ class PoolContract:
     def test_two_pools_that_are_asked_the_same_answer_the_same(self) -> None:
         """Nothing decides but the calls: not the order of a set, not the identity of an object."""
 
-        @settings(max_examples=self.examples // 2, deadline=None, phases=PHASES)
+        @self.settings(self.examples // 2)
         @given(st.data())
         def run(data: st.DataObject) -> None:
             machine = data.draw(self.machines)
@@ -189,10 +190,10 @@ class PoolContract:
 
     def test_a_life(self) -> None:
         """Everything together, in any order: see `fluxplug.testing.contracts.life`."""
-        run_state_machine_as_test(lambda: PoolLife(self), settings=self._settings())  # type: ignore[arg-type]
+        run_state_machine_as_test(lambda: PoolLife(self), settings=self.settings(self.examples))  # type: ignore[arg-type]
 
     def test_interchangeable_cores_are_planned_by_amount(self) -> None:
         """Where cores are interchangeable a promise binds amounts, not names: to name them too early blocks harmless backfill."""
         if self.interchangeable is None:
             pytest.skip("this pool has no interchangeable cores")
-        run_state_machine_as_test(lambda: PlainLife(self), settings=self._settings())  # type: ignore[arg-type]
+        run_state_machine_as_test(lambda: PlainLife(self), settings=self.settings(self.examples))  # type: ignore[arg-type]

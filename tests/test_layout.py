@@ -33,7 +33,7 @@ EXCEPTIONS = {("resource/factory.py", "plugins")}
 
 # Nothing but these imports the key: the top of the core, and what is for tests.
 ONLY_FROM = {
-    "cli": {"cli"},
+    "cli": {"cli", "__main__"},
     "builtin": {"builtin"},
     "testing": {"testing"},
     "sim": {"sim", "report", "cli", "builtin", "ingest", "testing"},

@@ -39,8 +39,8 @@ class PoolContract:
 
     machines: SearchStrategy[dict[str, Any]] = strategies.machines()
     interchangeable: SearchStrategy[dict[str, Any]] | None = st.one_of(strategies.one_node(), strategies.single_cores())
-    examples = 60
-    steps = 25
+    examples = 12
+    steps = 20
 
     def make_pool(self, R: dict[str, Any], clock: Clock) -> ResourcePoolImplementation:  # noqa: N803 - the format's name
         """A new pool over the R document, on this clock."""

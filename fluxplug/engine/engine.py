@@ -116,12 +116,10 @@ class Engine:
         self.jobs: dict[int, Job] = {}
         self.running: dict[int, Job] = {}
         self.parked: dict[int, Job] = {}
-        self.hopeful: dict[int, Job] = {}
         self.gain = 0
         self.freed = False
         self.down = 0
         self.passes = 0
-        self._reconsidered = 0
         self._empty: ResourcePoolImplementation | None = None
         self._crippled: dict[Any, bool] = {}
         self._feasible: dict[Any, str | None] = {}
@@ -208,18 +206,13 @@ class Engine:
             self.gain += 1
 
     def park(self, job: Job) -> None:
-        """Set aside an eligible job that has no start in sight.
-
-        It needs nodes that are down, or it is `hopeful`: what it needs is held by, or promised to, jobs without a time limit.
-        """
+        """Set aside an eligible job that needs nodes that are down, until one comes back."""
         if job.reserved is not None:
             self.pool.unreserve(job.jobid)
             self.gain += 1
         self.queues[job.queue].pending.remove(job)
         job.parked = True
         self.parked[job.jobid] = job
-        if not self.needs_down(job.request):
-            self.hopeful[job.jobid] = job
 
     def needs_down(self, request: Any) -> bool:
         """Whether nothing but a returning node can help: not even all of what is up would do. Cached by shape."""
@@ -286,7 +279,7 @@ class Engine:
         del self.jobs[event.jobid]
         self.pool.free(event.jobid, final=True)
         self.gain += 1
-        if job.ends > event.time:
+        if job.ends != event.time:
             self.freed = True
         for state in self._states:
             state.wanted = True
@@ -397,37 +390,51 @@ class Engine:
 
     def _pass(self, event: ev.Pass) -> None:
         freed, self.freed = self.freed, False
-        if self.hopeful and self._reconsidered != self.gain:
-            self._reconsider(event.time)
-        late = self._run_policies(event.time, freed=freed)
-        if late:
+        if self._run_policies(event.time, freed=freed):
             # Somebody is overdue: a job, or the driver. The promises behind counted on it, so all are made anew, in order.
             self._replan()
             self._wake()
-            if any(self.pool.earliest_start(job.request, event.time) == event.time for job in late):
-                self._run_policies(event.time, freed=False)
+            self._run_policies(event.time, freed=False)
 
-    def _run_policies(self, now: float, *, freed: bool) -> list[Job]:
-        """A pass for each queue that wants one; the jobs that should have started by their promises and have not."""
-        late: list[Job] = []
-        for state in self._states:
-            if not (state.wanted or state.next_due() <= now):
-                continue
-            state.wanted = False
-            if not state.pending.size:
-                continue
-            self.passes += 1
-            run = Pass(self, state, now, freed=freed)
-            if self._begin_pass is not None:
-                self._begin_pass(state.name, now)
-            for _ in state.policy.schedule(run):
-                pass
-            late += run.late()
-            for job in state.pop_due(now):  # a policy that does not ask for these has taken them back
-                self.release(job)
-            if self._end_pass is not None:
-                self._end_pass(state.name, now, run.started, run.reserved)
+    def _run_policies(self, now: float, *, freed: bool) -> bool:
+        """A pass for each queue that wants one; whether some job should have started by its promise and has not.
+
+        What a queue gives up, the queues before it get to see in a second round.
+        """
+        late = False
+        for _ in range(2):
+            given_up = 0
+            for number, state in enumerate(self._states):
+                if not (state.wanted or state.next_due() <= now):
+                    continue
+                state.wanted = False
+                if not state.pending.size:
+                    continue
+                gain = self.gain
+                run = self._run_policy(state, now, freed=freed)
+                late |= run.late()
+                if run.honoured or self.gain != gain:
+                    given_up = number
+            if not given_up:
+                break
+            self.gain += 1
+            for state in self._states[:given_up]:
+                state.wanted = True
         return late
+
+    def _run_policy(self, state: QueueState, now: float, *, freed: bool) -> Pass:
+        self.passes += 1
+        run = Pass(self, state, now, freed=freed)
+        if self._begin_pass is not None:
+            self._begin_pass(state.name, now)
+        for _ in state.policy.schedule(run):
+            pass
+        state.pending.overtakers.clear()
+        for job in state.pop_due(now):  # a policy that does not ask for these has taken them back
+            self.release(job)
+        if self._end_pass is not None:
+            self._end_pass(state.name, now, run.started, run.reserved)
+        return run
 
     # Steps.
 
@@ -523,22 +530,6 @@ class Engine:
         job.parked = False
         job.refused = -1
         del self.parked[job.jobid]
-        self.hopeful.pop(job.jobid, None)
-
-    def _reconsider(self, now: float) -> None:
-        """Bring back the hopeful jobs that would have a start if there were no promises: who precedes whom is the policy's business.
-
-        O(holders and hopeful jobs), and a search for each of them that asks for something else.
-        """
-        self._reconsidered = self.gain
-        plan = self.pool.copy()
-        known: dict[tuple[Any, float], bool] = {}
-        for job in list(self.hopeful.values()):
-            asked = (job.request.shape, job.request.duration)
-            if asked not in known:
-                known[asked] = plan.earliest_start(job.request, now) is not None
-            if known[asked]:
-                self._unpark(job)
 
     def _count_down(self) -> None:
         self.down = len(self.pool.copy_down().ranks)
@@ -594,7 +585,6 @@ class Engine:
         assert set(self.running) == {jobid for jobid, _ in self.pool.job_end_times()}
         assert set(self.parked) == {j.jobid for j in self.jobs.values() if j.parked}
         assert pending.isdisjoint(self.parked)
-        assert all(self.parked.get(jobid) is job for jobid, job in self.hopeful.items())
         for job in self.jobs.values():
             if job.state == State.SCHED:
                 assert (job.key is not None) == (job.urgency != HOLD and not job.parked), job

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from fluxplug.engine.states import State
-from fluxplug.errors import InsufficientResources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,12 +47,9 @@ def estimates(engine: Engine) -> Iterator[tuple[int, float | None]]:
     Planned on a copy as of the call: O(jobs times steps of the plan).
     """
     now = engine.now
-    plan = engine.pool.copy()
+    plan = engine.pool.copy_planned()
     promises = engine.pool.reservations()
-    try:
-        for jobid, promised in sorted(promises.items(), key=lambda item: (item[1], item[0])):
-            plan.reserve(jobid, engine.jobs[jobid].request, promised)
-    except InsufficientResources:  # somebody is overdue: the next promise that is due will lapse, and all are made anew
+    if min(promises.values(), default=now) < now:  # somebody is overdue, and the next pass is going to make all anew
         plan.drop_reservations()
         promises = {}
     for state in engine.queues.values():
@@ -65,7 +61,10 @@ def estimates(engine: Engine) -> Iterator[tuple[int, float | None]]:
                 if start is not None:
                     plan.reserve(job.jobid, job.request, start)
             if not state.policy.overtakes:
-                after = math.inf if start is None else max(after, start)
+                if start is not None:
+                    after = max(after, start)
+                elif not engine.needs_down(job.request):  # else the next pass sets it aside
+                    after = math.inf
             yield job.jobid, start
     for jobid in engine.parked:
         yield jobid, None
@@ -81,7 +80,8 @@ def explain(engine: Engine, jobid: int) -> Explanation | None:
         position = 1 + next(i for i, other in enumerate(engine.queues[job.queue].pending) if other is job)
     estimate = None
     if job.state <= State.SCHED:
-        estimate = job.reserved if job.reserved is not None else dict(_until(engine, jobid)).get(jobid)
+        promised = job.reserved is not None and job.reserved >= engine.now
+        estimate = job.reserved if promised else dict(_until(engine, jobid)).get(jobid)
     return explain_with(engine, job, estimate, position)
 
 
@@ -107,8 +107,6 @@ def _reason(engine: Engine, job: Job, position: int) -> tuple[str, str]:
         return "dependency", f"waits for {', '.join(sorted(job.dependencies))}"
     if (job.parked or job.key is not None) and engine.needs_down(job.request):
         return "down", f"needs nodes that are down ({engine.down} down); it does not hold others back"
-    if job.parked:
-        return "unlimited", "waits for jobs that have no time limit; it does not hold others back"
     if job.key is None:
         return "held", "held: its urgency is 0"
     return _waiting(engine, job, position)
@@ -126,6 +124,9 @@ def _waiting(engine: Engine, job: Job, position: int) -> tuple[str, str]:
     if state.depth is not None and position > state.depth:
         return "depth", f"{position - 1} jobs are ahead of it, and a pass looks at {state.depth} (queue-depth)"
     room = engine.pool.rooms([job.request])[0]
+    if room < (job.limit or math.inf) and job.reserved is None and _out_of_sight(engine, job):
+        others = "it does not hold others back" if state.policy.overtakes else "and everybody behind waits for it"
+        return "unlimited", f"waits for jobs that have no time limit; {others}"
     if room < 0:
         return "resources", _shortage(engine, job)
     if room < (job.limit or math.inf) and job.reserved is None:
@@ -139,11 +140,18 @@ def _waiting(engine: Engine, job: Job, position: int) -> tuple[str, str]:
         return "reservation", f"would delay {whom}: its resources are free for {_time(room)} s, and {limit} is longer"
     if job.reserved is not None:
         return "resources", _shortage(engine, job)
-    if job.refused == engine.gain:  # the pool was asked, and cannot say more than no
+    if state.pending.refused(job, engine.gain) or engine.pool.earliest_start(job.request, engine.now) != engine.now:
         if engine.pool.copy().earliest_start(job.request, engine.now) == engine.now:
             return "reservation", "would delay a reservation"
         return "resources", _shortage(engine, job)
     return "pass", "could start: the next pass decides"
+
+
+def _out_of_sight(engine: Engine, job: Job) -> bool:
+    """Whether no start can be foreseen: the fact if a pass has found it, else a search."""
+    if engine.queues[job.queue].pending.out_of_sight(job, engine.gain):
+        return True
+    return engine.pool.earliest_start(job.request, engine.now) is None
 
 
 def _shortage(engine: Engine, job: Job) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import merge
 from typing import TYPE_CHECKING
 
 from fluxplug.errors import InfeasibleRequest, InsufficientResources
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Pass:
     """A pass over one queue at one instant. Made by the engine; lives as long as the policy's generator."""
 
-    __slots__ = ("_due", "_engine", "_state", "freed", "now", "queue", "reserved", "started")
+    __slots__ = ("_due", "_engine", "_state", "freed", "honoured", "now", "queue", "reserved", "started")
 
     def __init__(self, engine: Engine, state: QueueState, now: float, *, freed: bool) -> None:
         self._engine = engine
@@ -24,21 +25,22 @@ class Pass:
         self.now = now
         self.queue = state.name
         self.freed = freed
+        self.honoured = False
         self._due: list[Job] = []
         self.started: list[int] = []
         self.reserved: dict[int, float] = {}
 
     @property
     def pending(self) -> Iterator[Job]:
-        depth = self._state.depth
-        jobs = iter(self._state.pending)
-        return jobs if depth is None else _first(jobs, depth)
+        if self._state.depth is not None:
+            return self._first(self._state.depth)
+        return iter(self._state.pending)
 
     @property
     def unreserved(self) -> Iterator[Job]:
         if self._state.depth is not None:
             return (job for job in self.pending if job.reserved is None)
-        return iter(self._state.pending.fresh)
+        return self._state.pending.candidates(self._engine.gain)
 
     @property
     def startable(self) -> Iterator[Job]:
@@ -74,6 +76,7 @@ class Pass:
         except InfeasibleRequest as refusal:
             self.deny(job, refusal.reason)
             return False
+        self.honoured |= job.reserved is not None
         engine.begin(job, R, self.now)
         self.started.append(job.jobid)
         return True
@@ -81,10 +84,15 @@ class Pass:
     def reserve(self, job: Job) -> float | None:
         if job.key is None:
             return None
-        engine = self._engine
+        engine, pending = self._engine, self._state.pending
+        if pending.out_of_sight(job, engine.gain):
+            return None
         start = engine.pool.earliest_start(job.request, self.now)
         if start is None:
-            engine.park(job)
+            if engine.needs_down(job.request):
+                engine.park(job)
+            else:
+                pending.lose_sight(job, engine.gain)
             return None
         engine.pool.reserve(job.jobid, job.request, start)
         self._state.promise(job, start)
@@ -106,20 +114,21 @@ class Pass:
 
     def yield_to_overtakers(self, *, strict: bool) -> None:
         pending, engine = self._state.pending, self._engine
-        if not pending.disordered:
+        arrived = [key for key, job in pending.overtakers if job.fresh is key]
+        pending.overtakers.clear()
+        if not strict and pending.reserved:  # whoever had no start in sight may have one now
+            first = next(pending.candidates(engine.gain), None)
+            arrived = [] if first is None or first.key is None else [first.key]
+        if not arrived:
             return
-        pending.disordered = False
-        first = pending.fresh.first()
-        if first is None:
-            return
-        ahead = first[0]
+        ahead = min(arrived)
         behind = [jobid for jobid, key in pending.reserved.items() if (key[0] > ahead[0] if strict else key > ahead)]
         for jobid in sorted(behind):
             engine.release(engine.jobs[jobid])
 
-    def late(self) -> list[Job]:
-        """The jobs whose promise was due, as the policy was told, and that have not started."""
-        return [job for job in self._due if job.reserved is not None and job.reserved <= self.now]
+    def late(self) -> bool:
+        """Whether there is a job whose promise was due, as the policy was told, and that has not started."""
+        return any(job.reserved is not None and job.reserved <= self.now for job in self._due)
 
     def deny(self, job: Job, note: str) -> None:
         self._engine.refuse(job, note)
@@ -128,15 +137,18 @@ class Pass:
         job.note = reason
         job.refused = self._engine.gain
 
-
-def _first(jobs: Iterator[Job], depth: int) -> Iterator[Job]:
-    """The first `depth` jobs; those that start, or are parked, meanwhile do not count."""
-    for job in jobs:
-        yield job
-        if job.key is not None:
-            depth -= 1
-            if depth == 0:
-                return
+    def _first(self, depth: int) -> Iterator[Job]:
+        """The first `depth` jobs; those that start, are parked or have no start in sight do not count."""
+        engine, pending = self._engine, self._state.pending
+        promised = sorted((engine.jobs[jobid] for jobid in pending.reserved), key=_by_key)
+        for job in merge(promised, pending.candidates(engine.gain), key=_by_key):
+            if job.key is None:
+                continue
+            yield job
+            if job.key is not None and not pending.out_of_sight(job, engine.gain):
+                depth -= 1
+                if depth == 0:
+                    return
 
 
 def _by_key(job: Job) -> tuple[float, ...]:

@@ -11,7 +11,8 @@ removing are O(1) amortised, adding in the middle is a bisect and a memory move.
 
 What a group knows (the refusal facts of the design): `bound`, an upper bound on the limits that could start now. It is computed once
 from the pool's `room`, lowered when the pool refuses, and forgotten when something was freed, raised or un-promised. A pass after a
-submission therefore asks about the new job alone, and a pass after an end asks once a shape, not once a job.
+submission therefore asks about the new job alone, and a pass after an end asks once a shape, not once a job. The same is known of
+what has no start in sight, because jobs without a time limit hold it or are promised it.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ Entry = tuple["Key", "Job"]
 
 COMPACT = 32
 """Dead entries that a view keeps at least; below it, rebuilding costs more than skipping."""
+
+PASSED_OVER = 64
+"""So many jobs without a start in sight are passed over one by one; then whole shapes are."""
 
 
 class View:
@@ -122,12 +126,12 @@ class Group:
         self.jobs -= 1
         self.views[limit].drop()
 
-    def first(self, after: Entry | None = None) -> tuple[Entry, float] | None:
-        """The first job in queue order, behind `after`, whose limit is within the bound; and its limit. O(limits within the bound)."""
+    def first(self, bound: float, after: Entry | None = None) -> tuple[Entry, float] | None:
+        """The first job in queue order, behind `after`, whose limit is within `bound`; and its limit. O(limits within the bound)."""
         best: Entry | None = None
         best_limit = 0.0
         gone = None
-        for limit in self.limits[: bisect_right(self.limits, self.bound)]:
+        for limit in self.limits[: bisect_right(self.limits, bound)]:
             view = self.views[limit]
             entry = view.first() if after is None else view.after(after)
             if entry is None:
@@ -155,11 +159,13 @@ class PendingQueue:
         self.fresh = View("fresh")
         self.reserved: dict[int, Key] = {}
         self.last_reserved: Key | None = None
-        self.disordered = False
+        self.overtakers: list[Entry] = []
         self.size = 0
         self._groups: dict[Any, Group] | None = None
         self._stale: list[Group] = []
         self._epoch = -1
+        self._sight: dict[Any, float] = {}
+        self._sight_epoch = -1
         self._revived = 0
 
     def __len__(self) -> int:
@@ -235,7 +241,7 @@ class PendingQueue:
         for number, group in enumerate(stale):
             if group.jobs and group.limits[0] <= group.bound:
                 group.asked = 0
-                found = group.first()
+                found = group.first(group.bound)
                 if found is not None:
                     heap.append((*found, number, group))
         heapify(heap)
@@ -265,7 +271,7 @@ class PendingQueue:
                     elif limit <= group.bound:  # neither started nor refused: the caller passed it over
                         passed[number] = entry
                         self._touch(group)
-            found = group.first(passed.get(number)) if passed else group.first()
+            found = group.first(group.bound, passed.get(number))
             if found is None:
                 heappop(heap)
             else:
@@ -277,11 +283,77 @@ class PendingQueue:
         if group is not None:
             group.bound = min(group.bound, math.nextafter(job.request.duration or math.inf, -math.inf))
 
+    def refused(self, job: Job, gain: int) -> bool:
+        """Whether it is known that a job cannot start: it was refused itself, or one of its shape that asks for no more time."""
+        if job.refused == gain:
+            return True
+        group = self._groups.get(job.request.shape) if self._groups is not None else None
+        return group is not None and group.epoch == gain and (job.request.duration or math.inf) > group.bound
+
+    def lose_sight(self, job: Job, gain: int) -> None:
+        """A fact until something is gained: no job of this shape with this limit or a longer one has a start in sight."""
+        sight, shape = self._in_sight(gain), job.request.shape
+        bound = math.nextafter(job.request.duration or math.inf, -math.inf)
+        sight[shape] = min(bound, sight.get(shape, math.inf))
+
+    def out_of_sight(self, job: Job, gain: int) -> bool:
+        """Whether a job without a promise is known to have no start in sight."""
+        sight = self._in_sight(gain)
+        return (
+            bool(sight)
+            and job.fresh is not None
+            and (job.request.duration or math.inf) > sight.get(job.request.shape, math.inf)
+        )
+
+    def candidates(self, gain: int) -> Iterator[Job]:
+        """Fresh jobs in queue order, without those that have no start in sight: these cost a look at each shape, not at each job."""
+        sight = self._in_sight(gain)
+        passed_over = 0
+        for job in self.fresh:
+            if sight and (job.request.duration or math.inf) > sight.get(job.request.shape, math.inf):
+                passed_over += 1
+                if passed_over > PASSED_OVER:
+                    assert job.fresh is not None
+                    yield from self._candidates_behind((job.fresh, job), sight)
+                    return
+            else:
+                yield job
+
+    def _candidates_behind(self, entry: Entry, sight: dict[Any, float]) -> Iterator[Job]:
+        """The same, behind an entry, from the first of each shape."""
+        groups = list(self._index().values())
+        heap: list[tuple[Entry, int]] = []
+        for number, group in enumerate(groups):
+            bound = sight.get(group.sample.shape, math.inf)
+            if group.jobs and group.limits[0] <= bound:
+                found = group.first(bound, entry)
+                if found is not None:
+                    heap.append((found[0], number))
+        heapify(heap)
+        while heap:
+            entry, number = heap[0]
+            key, job = entry
+            bound = sight.get(job.request.shape, math.inf)
+            if job.fresh is key and (job.request.duration or math.inf) <= bound:
+                yield job
+            found = groups[number].first(sight.get(job.request.shape, math.inf), entry)
+            if found is None:
+                heappop(heap)
+            else:
+                heapreplace(heap, (found[0], number))
+
+    def _in_sight(self, gain: int) -> dict[Any, float]:
+        """Shape -> the longest limit that may have a start in sight, where that is known; what is known of an older gain is forgotten."""
+        if self._sight_epoch != gain:
+            self._sight_epoch = gain
+            self._sight.clear()
+        return self._sight
+
     def _add_fresh(self, job: Job, key: Key) -> None:
         job.fresh = key
         self.fresh.add((key, job))
         if self.last_reserved is not None and key < self.last_reserved:
-            self.disordered = True
+            self.overtakers.append((key, job))
         if self._groups is not None:
             self._file(job, key)
 

@@ -34,7 +34,7 @@ class SchedulingPass(Protocol):
 
     @property
     def unreserved(self) -> Iterator[Job]:
-        """Eligible jobs without a reservation."""
+        """Eligible jobs without a reservation, but for those that are known to have no start in sight."""
 
     @property
     def startable(self) -> Iterator[Job]:
@@ -57,7 +57,8 @@ class SchedulingPass(Protocol):
     def reserve(self, job: Job) -> float | None:
         """Promise the job its earliest start, and return that time.
 
-        None if it can have none while nodes are down: it is then parked until one comes back.
+        None if no start is in sight: while nodes that it needs are down (it is then parked until one comes back), or because of jobs
+        without a time limit (it is then tried again when something is freed).
         """
 
     def release(self, job: Job) -> None:

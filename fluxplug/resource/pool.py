@@ -173,6 +173,12 @@ class ResourcePoolImplementation(ABC):
         """The start promised to each job."""
         return {jobid: promise.start for jobid, promise in self._promises.items()}
 
+    def copy_planned(self) -> ResourcePoolImplementation:
+        """An independent pool in the same state, promises included: for plans beyond them, such as start estimates."""
+        new = self.copy()
+        new.__dict__["_promise_table"] = dict(self._promises)
+        return new
+
     def renew(self, queue: str, promised: Mapping[int, Any], after: float) -> list[tuple[int, float]]:
         """Renew the promises of one queue, one round: each is lifted out of the plan and put back at its earliest start.
 
@@ -203,10 +209,10 @@ class ResourcePoolImplementation(ABC):
         return [math.inf] * len(requests)
 
     def _ends(self) -> Iterator[tuple[int, float]]:
-        """Planned ends that lie ahead: an overdue holder is expected to let go at any moment, but not now."""
+        """Planned ends that lie ahead: an overdue holder is expected to take as long again, and a second at least."""
         now = self.clock.now()
         for jobid, end in self.job_end_times():
-            yield jobid, (end if end > now else now + 1) if end else math.inf
+            yield jobid, (end if end > now else now + max(1.0, now - end)) if end else math.inf
 
     def _fits(self, request: Any, start: float) -> bool:
         """Whether every promise, and `request` from `start` on, can be placed in the order of their starts."""

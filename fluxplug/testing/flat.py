@@ -115,13 +115,13 @@ class FlatPool(ResourcePoolImplementation):
             raise
 
     def _line(self) -> Timeline:
-        """The plan, brought to the present: who should be over is expected to let go at any moment, but not now."""
+        """The plan, brought to the present: who should be over is expected to take as long again."""
         now = self.clock.now()
         self.line.advance(now)
         while self._due and self._due[0][0] <= now:
             end, jobid = heappop(self._due)
             if self._planned.get(jobid) == end:
-                self._plan(jobid, now + OVERDUE)
+                self._plan(jobid, now + max(OVERDUE, now - self.holders[jobid][1]))
         return self.line
 
     def _plan(self, jobid: int, end: float) -> None:
@@ -190,6 +190,12 @@ class FlatPool(ResourcePoolImplementation):
         new.up, new.generation = self.up, self.generation
         return new
 
+    def copy_planned(self) -> FlatPool:
+        new = self.copy()
+        for jobid, promise in self.promised.items():
+            new._promise(jobid, *promise)  # noqa: SLF001 - same class
+        return new
+
     def copy_allocated(self) -> FlatR:
         return FlatR(self.held)
 
@@ -238,11 +244,14 @@ class FlatPool(ResourcePoolImplementation):
         for jobid in sorted(promised, key=promised.__getitem__):
             if jobid not in self.promised:
                 continue
-            request, start = self.promised[jobid]
-            better = line.earlier(request.amount, request.seconds, start)
-            if better is not None:
-                self.reserve(jobid, request, better)
-                moved.append((jobid, better))
+            request, start = self.promised.pop(jobid)
+            line.take(start, start + request.seconds, -request.amount)
+            better = line.earliest(request.amount, request.seconds, after)
+            if better is not None and better < start:
+                start = better
+                moved.append((jobid, start))
+                self.generation += 1
+            self._promise(jobid, request, start)
         return moved
 
     def rooms(self, requests: Sequence[FlatRequest]) -> list[float]:

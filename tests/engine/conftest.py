@@ -63,6 +63,16 @@ class Bench:
     def promised(self):
         return dict(self.pool.reservations())
 
+    def out_of_sight(self):
+        """Who is known to have no start in sight."""
+        engine = self.engine
+        return [
+            job.jobid
+            for state in engine.queues.values()
+            for job in state.pending
+            if state.pending.out_of_sight(job, engine.gain)
+        ]
+
     def job(self, jobid):
         return self.engine.jobs[jobid]
 

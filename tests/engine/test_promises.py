@@ -67,53 +67,53 @@ class TestOverdue:
 class TestUnlimited:
     """Jobs without a limit hold, or are promised, what another one needs: it has no start in sight, until that changes."""
 
-    def parked(self, bench, policy="conservative"):
+    def hidden(self, bench, policy="conservative"):
         run = bench(policy, amount=2)
         run(run.submit(0, 1, 2, 100.0))
         run(run.submit(1, 2, 2, 0.0))
         run(run.submit(2, 3, 2, 10.0))
         assert run.promised() == {2: 100}
-        assert list(run.engine.parked) == [3]
+        assert run.out_of_sight() == [3]
         assert explain(run.engine, 3).reason == "unlimited"
         return run
 
     def test_cancelled_before_it_started(self, bench):
-        run = self.parked(bench)
+        run = self.hidden(bench)
         run(ev.Cancel(5, 2))
         assert run.promised() == {3: 100}
 
     def test_held(self, bench):
-        run = self.parked(bench)
+        run = self.hidden(bench)
         run(ev.SetUrgency(5, 2, 0))
         assert run.promised() == {3: 100}
 
     def test_gets_a_limit_while_it_waits(self, bench):
-        run = self.parked(bench)
+        run = self.hidden(bench)
         run(ev.SetLimit(5, 2, 30.0))
         assert run.promised() == {2: 100, 3: 130}
 
     def test_gets_a_limit_while_it_runs(self, bench):
-        run = self.parked(bench)
+        run = self.hidden(bench)
         assert run(ev.Ended(100, 1)) == [2]
         run(ev.SetLimit(105, 2, 30.0))
         assert run.promised() == {3: 130}
 
     def test_ends(self, bench):
-        run = self.parked(bench)
+        run = self.hidden(bench)
         run(ev.Ended(100, 1))
         assert run(ev.Ended(107, 2)) == [3]
 
     def test_is_overtaken_by_priority(self, bench):
-        run = self.parked(bench)
+        run = self.hidden(bench)
         run(ev.SetPriority(5, 2, 3))
         assert run.promised() == {3: 100, 2: 110}
-        assert list(run.engine.parked) == []
+        assert run.out_of_sight() == []
 
     def test_an_early_end_makes_a_gap(self, bench):
         run = bench("conservative", amount=2)
         run(run.submit(0, 1, 1, 100.0), run.submit(0, 2, 1, 50.0))
         run(run.submit(1, 3, 2, 0.0), run.submit(1, 4, 1, 60.0))
-        assert list(run.engine.parked) == [4]
+        assert run.out_of_sight() == [4]
         assert run(ev.Ended(20, 2)) == [4]
         assert run.promised() == {3: 100}
 
@@ -234,7 +234,7 @@ class TestChanges:
         assert run.promised() == {2: 80, 3: 130, 4: 180}
         run(ev.SetLimit(7, 1, 0))
         assert run.promised() == {}
-        assert sorted(run.engine.parked) == [2, 3, 4]
+        assert run.out_of_sight() == [2, 3, 4]
         assert run(ev.Ended(20, 1)) == [2]
         assert run.promised() == {3: 70, 4: 120}
 

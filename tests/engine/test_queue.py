@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fluxplug.engine.job import Job
@@ -37,7 +37,7 @@ class World:
         self.queue.add(job, self.key(job, priority))
         self.jobs.append(job)
         behind = any(other.reserved is not None and other.key > job.key for other in self.jobs)
-        assert self.queue.disordered or not behind, "somebody came ahead of a promise, and nobody was told"
+        assert self.queue.overtakers or not behind, "somebody came ahead of a promise, and nobody was told"
 
     def pick(self, which, jobs):
         return jobs[which % len(jobs)] if jobs else None
@@ -105,6 +105,34 @@ class World:
         left = [job for job in self.jobs if job.reserved is None and self.fits(job) and job.jobid not in passed]
         assert not left, f"never offered: {[job.jobid for job in left]}"
 
+    def search(self, longest):
+        """A pass that looks for starts: none is in sight for limits over the `longest` of their shape. Each is found out once."""
+        self.gain += 1
+        fresh = sorted((job for job in self.jobs if job.reserved is None), key=lambda job: job.key)
+
+        def lost(job):
+            return (job.limit or math.inf) > longest[job.request.shape - 1]
+
+        found = {}
+        expected = []
+        for job in fresh:
+            shape, limit = job.request.shape, job.limit or math.inf
+            if shape in found and limit >= found[shape]:
+                continue
+            expected.append(job)
+            if lost(job):
+                found[shape] = limit
+        seen = []
+        for job in self.queue.candidates(self.gain):
+            seen.append(job)
+            if lost(job):
+                self.queue.lose_sight(job, self.gain)
+        assert seen == expected
+        assert list(self.queue.candidates(self.gain)) == [job for job in fresh if not lost(job)]
+        assert [job for job in fresh if self.queue.out_of_sight(job, self.gain)] == [job for job in fresh if lost(job)]
+        assert list(self.queue.candidates(self.gain + 1)) == fresh, "what is known does not outlive a gain"
+        self.gain += 1
+
     def check(self):
         queue = self.queue
         queue.check()
@@ -128,16 +156,19 @@ things = [
     st.tuples(st.just("unreserve"), which),
     st.tuples(st.just("more"), st.tuples(room, room, room)),
     st.tuples(st.just("less"), st.sampled_from(SHAPES), room),
+    st.tuples(st.just("search"), st.tuples(room, room, room)),
 ]
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.parametrize("passed_over", [0, 1, 64])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.integers(0, 40).flatmap(
+    history=st.integers(0, 40).flatmap(
         lambda n: st.lists(st.sampled_from(things).flatmap(lambda s: s), min_size=n, max_size=n + 10)
     )
 )
-def test_any_history(history):
+def test_any_history(monkeypatch, passed_over, history):
+    monkeypatch.setattr("fluxplug.engine.queue.PASSED_OVER", passed_over)
     world = World()
     for what, *arguments in history:
         getattr(world, what)(*arguments)

@@ -8,9 +8,9 @@
     promises    jobid -> Promise
 
 A promise binds amounts, not names, where that is enough: cores of a single node; whole nodes of classes (nodes that have the same cores,
-GPUs and properties); single cores anywhere, as long as all promises are of that kind (`pooled`). Other requests for parts of nodes on a
-machine of many name the nodes, with counts of cores and GPUs; `shared` does these. When one of these comes to pooled promises, they are
-given names first: in the order of their starts that always works, because until then what is free only becomes more.
+GPUs and properties), as long as all promises are of that kind (`counting`); single cores anywhere, as long as all are (`pooled`).
+Once another kind is promised beside, all promises name their nodes, with counts of cores and GPUs (`naming`); `shared` finds
+these. `naming` gives names to those that have none yet.
 
 What is idle in a line only becomes more with time, promises aside: a node that is named for later is left out until that is over. So
 when every line stays at zero or above, every promise of whole nodes can be kept (interval scheduling on interchangeable machines).
@@ -27,7 +27,8 @@ from typing import TYPE_CHECKING, Any
 
 from fluxplug.resource.bits import members
 from fluxplug.resource.timeline import Timeline
-from fluxplug_pool_rv1 import shared
+from fluxplug_pool_rv1 import naming, shared
+from fluxplug_pool_rv1.promise import Named, Promise, Want
 from fluxplug_pool_rv1.renewal import Renewal
 
 if TYPE_CHECKING:
@@ -39,69 +40,13 @@ if TYPE_CHECKING:
     from fluxplug_pool_rv1.machine import Machine, Part
 
 OVERDUE = 1.0
-"""Seconds for which a job that should be over is planned on, again and again until it is."""
+"""Seconds for which a job that is overdue is planned on at least; else for as long again."""
 
 FEW = 8
 """So many promises are looked at once for all demands; with more, each demand walks along the line until it is short."""
 
 MAX_CLASSES = 64
 """More classes than this are merged by content alone; constraints on properties then name nodes."""
-
-Named = list[tuple[int, int, int]]
-"""(index, cores, GPUs) of the nodes that a promise names."""
-
-
-class Promise:
-    """Resources from `start` until `end`: `cores` and `gpus` of the single node, `nodes` of classes, or `named` parts of nodes.
-
-    Where it is an `amount` of one `line`, `mark` tells these two; else `line` is None. `fixed`: its nodes can be of one class only.
-    `pooled`: its `cores` are of any nodes.
-    """
-
-    __slots__ = (
-        "amount",
-        "cores",
-        "demand",
-        "end",
-        "fixed",
-        "gpus",
-        "line",
-        "mark",
-        "named",
-        "nodes",
-        "pooled",
-        "request",
-        "start",
-    )
-
-    def __init__(self, request: ResourceRequest, demand: Demand, start: float) -> None:
-        self.request = request
-        self.demand = demand
-        self.start = start
-        self.end = start + (request.duration or math.inf)
-        self.cores = self.gpus = 0
-        self.nodes: list[tuple[int, int]] = []
-        self.named: Named = []
-        self.fixed = self.pooled = False
-        self.line: Timeline | None = None
-        self.amount = 0
-        self.mark = (0, 0)
-
-
-class Want:
-    """A demand as the plan sees it: an amount of one line (`line`), of several classes (`classes`), or parts of nodes (neither).
-
-    `units`: so many single cores anywhere on a machine of many nodes, an amount of the total.
-    """
-
-    __slots__ = ("amount", "classes", "gpus", "line", "units")
-
-    def __init__(self) -> None:
-        self.line: Timeline | None = None
-        self.amount = 0
-        self.gpus = 0
-        self.classes: list[int] = []
-        self.units = False
 
 
 class Plan:
@@ -124,7 +69,8 @@ class Plan:
         self.now = now
         self.version = 0
         self._ends: list[tuple[float, int]] = []
-        self._bound: tuple[Demand, float, int, shared.Bound] | None = None
+        self._overdue: dict[int, float] = {}
+        self._bound: tuple[Demand, float, int, Named] | None = None
         self._wants: dict[Demand, Want] = {}
         self._class_of: list[int] | None = None
         if self.single:
@@ -149,6 +95,7 @@ class Plan:
     def give(self, jobid: int, parts: Sequence[Part], now: float, rest: Sequence[Part]) -> None:
         """A job has let go of these pieces; `rest` is what it keeps."""
         _, end = self.held.pop(jobid)
+        self._overdue.pop(jobid, None)
         self.version += 1
         if end > now:
             self.renewal.open(now, end)
@@ -160,6 +107,7 @@ class Plan:
     def move_end(self, jobid: int, now: float, end: float) -> None:
         """The planned end of a holder changes."""
         parts, old = self.held.pop(jobid)
+        self._overdue.pop(jobid, None)
         if old > end:
             self.renewal.open(end, old)
         for part in parts:
@@ -167,7 +115,7 @@ class Plan:
         self.take(jobid, parts, now, end)
 
     def advance(self, now: float) -> None:
-        """Come to the present, and expect holders that are overdue to let go at any moment, but not now.
+        """Come to the present, and plan holders that are overdue on for as long again: promises that count on one lapse O(log) times.
 
         Amortised O(log holders) for each.
         """
@@ -179,7 +127,9 @@ class Plan:
             end, jobid = heappop(ends)
             held = self.held.get(jobid)
             if held is not None and held[1] == end:
-                self.move_end(jobid, now, now + OVERDUE)
+                since = self._overdue.get(jobid, end)
+                self.move_end(jobid, now, now + max(OVERDUE, now - since))
+                self._overdue[jobid] = since
 
     def every_line(self) -> list[Timeline]:
         """The lines, and the total if there is one."""
@@ -334,40 +284,25 @@ class Plan:
     def earliest(self, demand: Demand, duration: float, after: float) -> float | None:
         """The first time from `after` on at which a demand fits beside all promises; None if never."""
         want = self.want(demand)
-        self.settle(demand)
-        if want.line is not None and not self._must_name(want):
+        if not self._by_name(want):
+            if want.line is None:
+                return self._earliest_of_classes(want, duration, after)
             if not want.gpus:
                 return want.line.earliest(want.amount, duration, after)
             return self._earliest_of_two(want, duration, after)
-        if want.classes:
-            return self._earliest_of_classes(want, duration, after)
+        counted = naming.name_all(self, demand) if naming.must_name(self, demand) else []
         found = shared.earliest(self, demand, duration, after)
-        if found is None:
-            return None
-        self._bound = (demand, found[0], self.version, found[1])
-        return found[0]
+        self._bound = None if found is None else (demand, found[0], self.version, found[1])
+        naming.take_back(self, counted)  # asking changes nothing
+        return None if found is None else found[0]
 
-    def _must_name(self, want: Want) -> bool:
-        """Whether single cores must be named, because there are promises of another kind."""
-        return want.units and bool(self.naming or self.counting)
-
-    def settle(self, demand: Demand) -> None:
-        """Give names to the promises of single cores, in the order of their starts, if this demand cannot do with amounts.
-
-        Before any of them is lifted: a promise that is put back must find things as they were.
-        """
-        if not self.pooled or (self.want(demand).units and demand.most == demand.least):
-            return
-        pooled = sorted((promise.start, jobid) for jobid, promise in self.promises.items() if promise.pooled)
-        lifted = [(jobid, self.lift(jobid, self.now)) for _, jobid in pooled]
-        for jobid, promise in lifted:
-            assert promise is not None
-            found = shared.earliest(self, promise.demand, promise.end - promise.start, promise.start)
-            assert found is not None
-            assert found[0] == promise.start
-            promise.pooled, promise.cores = False, 0
-            promise.named, promise.nodes = found[1]
-            self.put_back(jobid, promise, self.now)
+    def _by_name(self, want: Want) -> bool:
+        """Whether what is wanted can only be promised with the names of nodes."""
+        if self.single:
+            return False
+        if want.units:
+            return bool(self.naming or self.counting)
+        return bool(self.naming or self.pooled) or not want.classes
 
     def _earliest_of_two(self, want: Want, duration: float, after: float) -> float | None:
         """Cores and GPUs of the single node: each line in turn moves the time on until both agree."""
@@ -395,19 +330,25 @@ class Plan:
         """Promise a demand from `start` on; False if that would break another promise."""
         promise = Promise(request, demand, start)
         want = self.want(demand)
-        self.settle(demand)
-        if self.single:
+        naming.settle(self, demand)
+        if self._by_name(want):
+            known = self._bound is not None and self._bound[:3] == (demand, start, self.version)
+            if not known and self.earliest(demand, promise.end - start, start) != start:
+                return False
+            assert self._bound is not None
+            promise.named = self._bound[3]
+        elif self.single:
             if self.lines[0].least(start, promise.end) < want.amount:
                 return False
             if want.gpus and self.lines[1].least(start, promise.end) < want.gpus:
                 return False
             promise.cores, promise.gpus = want.amount, want.gpus
-        elif want.units and not self._must_name(want):
+        elif want.units:
             assert want.line is not None
             if want.line.least(start, promise.end) < want.amount:
                 return False
             promise.pooled, promise.cores = True, want.amount
-        elif want.classes:
+        else:
             left = want.amount
             for number in want.classes:
                 number_here = min(left, self.lines[number].least(start, promise.end))
@@ -417,12 +358,6 @@ class Plan:
             promise.fixed = want.line is not None
             if left:
                 return False
-        else:
-            known = self._bound is not None and self._bound[:3] == (demand, start, self.version)
-            if not known and self.earliest(demand, promise.end - start, start) != start:
-                return False
-            assert self._bound is not None
-            promise.named, promise.nodes = self._bound[3]
         self.promises[jobid] = promise
         self._bind(jobid, promise, now)
         return True
@@ -505,7 +440,7 @@ class Plan:
         for demand in demands:
             want = wants.get(demand) or self.want(demand)
             line = want.line
-            if line is None or (naming if not want.units else self._must_name(want)):
+            if line is None or naming or (want.units and self.counting):
                 found.append(math.inf if shared.enough_free(self, demand) else -1.0)
                 continue
             amount = want.amount
@@ -557,7 +492,6 @@ class Plan:
         if self.pooled and demand.most == demand.least:
             total = self._whole_total().least(now, end)
             return (None, None) if total >= self._cores_at_most(demand) else None
-        self.settle(demand)
         if want.line is not None and not (self.naming or want.units) and demand.most == demand.least:
             return (None, None) if want.line.least(now, end) >= want.amount else None
         return shared.limits(self, demand, now, end)
@@ -568,19 +502,27 @@ class Plan:
             return demand.least * max(cores.bit_count() for cores, _ in self.machine.kinds)
         return demand.least * demand.cores
 
+    def copy(self, ledger: Ledger) -> Plan:
+        """An independent plan of the same, over a ledger that is a copy of this one's. Made from what is held and promised."""
+        new = Plan(self.machine, ledger, self.usable, self.now)
+        if self.total is not None:
+            new._whole_total()
+        for jobid, (parts, end) in self.held.items():
+            new.take(jobid, parts, self.now, end)
+        for jobid, promise in self.promises.items():
+            new.put_back(jobid, copy(promise), self.now)  # binding notes the line in the promise: these stay in ours
+        new._overdue.update(self._overdue)
+        return new
+
     def check(self, now: float) -> None:
         """Recompute the lines from what is held and promised. Raises AssertionError."""
-        fresh = Plan(self.machine, self.ledger, self.usable, now)
-        if self.total is not None:
-            fresh._whole_total()
-        for jobid, (parts, end) in self.held.items():
-            fresh.take(jobid, parts, now, end)
-        for jobid, promise in self.promises.items():
-            assert promise.end > now or promise.start <= now, (jobid, promise.start, now)
-            fresh.put_back(jobid, copy(promise), now)  # binding notes the line in the promise: these stay in ours
+        for line in self.every_line():
+            line.advance(now)
+        assert all(promise.end > now or promise.start <= now for promise in self.promises.values()), self.promises
+        self.now = now
+        fresh = self.copy(self.ledger)
         for line, expected in zip(self.every_line(), fresh.every_line(), strict=True):
             line.check()
-            line.advance(now)
             assert list(line.steps()) == list(expected.steps()), (list(line.steps()), list(expected.steps()))
         assert self.tracked_mask == sum(1 << i for i in self.tracked)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluxplug.errors import InfeasibleRequest, InsufficientResources
 from fluxplug.resource.pool import ResourcePoolImplementation
+from fluxplug_pool_rv1 import naming
 from fluxplug_pool_rv1.plan import Plan
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Planned(ResourcePoolImplementation):
             plan = self._planning()
             for jobid, promise in old.promises.items():
                 plan.put_back(jobid, promise, self.clock.now())
+            naming.settle_units(plan)
             plan.renewal.open(self.clock.now(), math.inf)
 
     def alloc(self, jobid: int, request: ResourceRequest) -> Allocation:
@@ -86,8 +88,7 @@ class Planned(ResourcePoolImplementation):
         demand = self._demand(request.shape)
         if demand.reason is not None:
             raise InfeasibleRequest(demand.reason)
-        if demand.most != demand.least:
-            plan.settle(demand)
+        counted = naming.for_range(plan, demand)
         own = plan.lift(jobid, now)
         try:
             if not plan.promises:
@@ -103,6 +104,8 @@ class Planned(ResourcePoolImplementation):
             if own is not None:
                 plan.put_back(jobid, own, now)
             raise
+        finally:
+            naming.take_back(plan, counted)
 
     def earliest_start(self, request: ResourceRequest, after: float) -> float | None:
         if not self._plans_amounts:
@@ -120,7 +123,7 @@ class Planned(ResourcePoolImplementation):
         now = self.clock.now()
         demand = self._demand(request.shape)
         if demand.reason is None:
-            plan.settle(demand)
+            naming.settle(plan, demand)
         old = plan.lift(jobid, now)
         if demand.reason is not None or not plan.promise(jobid, request, demand, start, now):
             if old is not None:
@@ -150,6 +153,14 @@ class Planned(ResourcePoolImplementation):
         if not self._plans_amounts:
             return super().reservations()
         return {} if self._plan is None else {jobid: promise.start for jobid, promise in self._plan.promises.items()}
+
+    def copy_planned(self) -> ResourcePoolImplementation:
+        if not self._plans_amounts:
+            return super().copy_planned()
+        new: Planned = self.copy()  # type: ignore[assignment]
+        if self._plan is not None:
+            new._plan = self._planning().copy(new._ledger)
+        return new
 
     def renew(self, queue: str, promised: Mapping[int, Any], after: float) -> list[tuple[int, float]]:
         if not self._plans_amounts:

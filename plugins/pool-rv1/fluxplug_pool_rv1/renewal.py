@@ -19,7 +19,8 @@ from sortedcontainers import SortedDict
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fluxplug_pool_rv1.plan import Plan, Promise
+    from fluxplug_pool_rv1.plan import Plan
+    from fluxplug_pool_rv1.promise import Promise
 
 FEW = 8
 """So many promises are all looked at: finding out who could be left out costs more."""

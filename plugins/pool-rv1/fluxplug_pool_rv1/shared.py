@@ -4,10 +4,9 @@ The present is walked forward through the planned ends: at each candidate time t
 there is tried only when these suffice. The cost is the pieces held plus, for each candidate that gets so far, the nodes that are shared.
 Called by `plan` alone.
 
-Where whole nodes are promised beside, a window must leave these promises what they count on: a node that is named spends one from its class's
-line, from the end of its last holder to the end of the window. A node that is idle when the window begins is then promised whole, as one of
-its class, which spends for the window alone. Spending has the form of a matroid (the windows of one class are nested), so taking
-nodes by what they are worth finds the most units that there can be.
+Where whole nodes are promised by number (then only jobs that start now are looked at), a window must leave these promises what they count on:
+a node that is used spends one from its class's line, from the end of its last holder to the end of the window. Spending has the form
+of a matroid (the windows of one class are nested), so taking nodes by what they are worth finds the most units that there can be.
 """
 
 from __future__ import annotations
@@ -19,9 +18,8 @@ from fluxplug.resource.bits import lowest, members
 
 if TYPE_CHECKING:
     from fluxplug_pool_rv1.demand import Demand
-    from fluxplug_pool_rv1.plan import Named, Plan
-
-    Bound = tuple[Named, list[tuple[int, int]]]  # what a promise names, and (class, whole nodes) that it counts
+    from fluxplug_pool_rv1.plan import Plan
+    from fluxplug_pool_rv1.promise import Named
 
 Amounts = dict[int, tuple[int, int]]
 """index -> (cores, GPUs), as counts."""
@@ -150,43 +148,37 @@ class _Future:
             return self.worth_idle(i) if amounts == _full(self.plan, i) else 0
         return self.worth(*amounts)
 
-    def choose(self, window: _Window) -> Bound:
+    def choose(self, window: _Window) -> Named:
         """What to promise for the demand's least, most free first, then the lowest; on each node the units that fit."""
         plan, demand = self.plan, self.demand
-        offers: list[tuple[int, int, int, int, int]] = []  # (-cores, -GPUs, index, worth, class; -1 by name)
-        for number, ranks in enumerate(plan.classes):
-            counted, idle = window.counted.get(number, 0), window.idle & ranks
-            if counted or idle:
-                full = _full(plan, ranks.bit_length() - 1)
+        offers: list[tuple[int, int, int, int]] = []  # (-cores, -GPUs, index, worth)
+        for ranks in plan.classes:
+            idle = window.idle & ranks
+            if idle:
+                cores, gpus = _full(plan, ranks.bit_length() - 1)
                 worth = self.worth_idle(ranks.bit_length() - 1)
                 first = members(lowest(idle, min(idle.bit_count(), demand.least)))
-                offers += [(-full[0], -full[1], i, worth, -1) for i in first]
-                offers += [(-full[0], -full[1], i, worth, number) for i in range(min(counted, demand.least))]
+                offers += [(-cores, -gpus, i, worth) for i in first]
         for i, (cores, gpus) in window.shared.items():
             worth = self.worth_shared(i, (cores, gpus))
             if worth:
-                offers.append((-cores, -gpus, i, worth, -1))
+                offers.append((-cores, -gpus, i, worth))
         left = demand.least
         named: Named = []
-        nodes: dict[int, int] = {}
-        for _, _, i, worth, number in sorted(offers):
+        for _, _, i, worth in sorted(offers):
             units = min(worth, left)
-            if not units:
-                continue
-            left -= units
-            if number >= 0:
-                nodes[number] = nodes.get(number, 0) + 1
-            elif demand.exclusive:
-                named.append((i, *_full(plan, i)))
-            else:
-                named.append((i, units * demand.cores, units * demand.gpus))
-            if not left:
-                break
-        return named, sorted(nodes.items())
+            if units:
+                left -= units
+                amounts = _full(plan, i) if demand.exclusive else (units * demand.cores, units * demand.gpus)
+                named.append((i, *amounts))
+        return named
 
 
-def earliest(plan: Plan, demand: Demand, duration: float, after: float) -> tuple[float, Bound] | None:
-    """The first time from `after` on at which a demand fits, and what it would be promised then; None if never."""
+def earliest(plan: Plan, demand: Demand, duration: float, after: float) -> tuple[float, Named] | None:
+    """The first time from `after` on at which a demand fits, and what it would be promised then; None if never.
+
+    Asked while all promises name their nodes.
+    """
     future = _Future(plan, demand, plan.now)
     ends = sorted((end, jobid) for jobid, (_, end) in plan.held.items() if end < math.inf)
     times = {end for end, _ in ends if end > after}

@@ -14,7 +14,7 @@ class TestAnyMachine(PoolContract):
 
     # Not yet by amount: one of these lives, on a single node, does not come to an end within minutes, and why is not known.
     interchangeable = None
-    examples = 3
+    examples = 100
 
     def make_pool(self, R, clock):  # noqa: N803
         return Rv1Pool(R, clock=clock)
@@ -24,7 +24,7 @@ class Kind(TestAnyMachine):
     """One kind of machine, without the tests by amount, which are the same for all."""
 
     interchangeable = None
-    examples = 12
+    examples = 60
 
 
 class TestOneNodeOfManyCores(Kind):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import Phase
+from hypothesis import Phase, settings
 
 from fluxplug.errors import InsufficientResources
 from fluxplug.resource.rset import Rv1Set
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from fluxplug.resource.pool import ResourcePoolImplementation
     from fluxplug.resource.request import ResourceRequest
 
-PHASES = (Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink)
-"""Without `explain`, which traces every line of the engine and the pool and takes minutes."""
+
+def phases() -> list[Phase]:
+    """Those of the settings in force, without `explain`, which traces every line of the engine and the pool and takes minutes."""
+    return [phase for phase in settings().phases if phase is not Phase.explain]
+
 
 Nodes = dict[int, tuple[int, int]]
 """rank -> masks of cores and GPUs."""

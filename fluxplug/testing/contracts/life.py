@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from fluxplug.testing.contracts.pool import PoolContract
 
 
+NOBODY = 10**9
+"""The id of a job that is tried and gone again."""
+
+
 @define
 class Running:
     """A job that holds something: what it asked for, what it has left, when it should end."""
@@ -152,7 +156,7 @@ class PoolLife(RuleBasedStateMachine):
             assert first != now, "earliest_start says now, alloc says no"
             assert jobid not in dict(pool.job_end_times())
             return False
-        assert first == now, f"alloc succeeds, though earliest_start says {first}, not {now}"
+        assert first == now or not self.contract.exact, f"alloc succeeds, though earliest_start says {first}, not {now}"
         assert room >= (request.duration or math.inf), f"alloc succeeds, though there is room for {room} s alone"
         assert pool.generation > generation, "generation has to grow"
         self.enter(jobid, request, read, R)
@@ -279,7 +283,7 @@ class PoolLife(RuleBasedStateMachine):
             while left and left[0][0] <= time:
                 future.free(left.pop(0)[1], final=True)
             try:
-                future.place(-1, request)
+                future.place(NOBODY, request)
             except InsufficientResources:
                 continue
             return time
@@ -322,8 +326,8 @@ class PoolLife(RuleBasedStateMachine):
         start = self.pool.earliest_start(request, now)
         if start is not None:
             before = self.answers()
-            self.pool.reserve(-7, request, start)
-            self.pool.unreserve(-7)
+            self.pool.reserve(NOBODY, request, start)
+            self.pool.unreserve(NOBODY)
             assert self.answers() == before, "unreserve has to restore the plan"
 
     def answers(self) -> list[Any]:
@@ -421,7 +425,7 @@ class PoolLife(RuleBasedStateMachine):
     def try_again(self, request: Any) -> bool:
         """Whether a copy really has room for a request now."""
         try:
-            self.pool.copy().place(-1, request)
+            self.pool.copy().place(NOBODY, request)
         except InsufficientResources:
             return False
         return True
@@ -472,7 +476,7 @@ class PoolLife(RuleBasedStateMachine):
         new.check()
         if self.feasible(request):
             try:
-                new.alloc(-5, request)
+                new.alloc(NOBODY, request)
             except InsufficientResources:
                 assert self.promised or self.pool.earliest_start(request, self.clock.now()) != self.clock.now()
         for jobid in sorted(self.jobs)[::2]:

@@ -14,7 +14,7 @@ from fluxplug.engine.events import Ended, NodesDown, NodesUp
 from fluxplug.engine.states import State
 from fluxplug.policy import QueuePolicy
 from fluxplug.testing import strategies
-from fluxplug.testing.contracts.books import PHASES, Books
+from fluxplug.testing.contracts.books import Books, phases
 from fluxplug.testing.flat import FlatPool
 from fluxplug.testing.scenarios import make_policy, scenario
 from fluxplug.values.idset import IDset
@@ -55,7 +55,7 @@ class PolicyContract:
 
     def settings(self) -> settings:
         """The hypothesis settings of a test."""
-        return settings(max_examples=self.examples, deadline=None, phases=PHASES)
+        return settings(max_examples=self.examples, deadline=None, phases=phases())
 
     # Tools.
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from fluxplug.clock import ManualClock
 from fluxplug.errors import InfeasibleRequest, InsufficientResources
 from fluxplug.testing import builders, strategies
-from fluxplug.testing.contracts.books import PHASES, Books, nodes_of
+from fluxplug.testing.contracts.books import Books, nodes_of, phases
 from fluxplug.testing.contracts.life import PlainLife, PoolLife
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class PoolContract:
     - `machines`: a hypothesis strategy of R documents (default: up to six nodes of up to three kinds, with GPUs and properties);
     - `interchangeable`: a strategy of R documents on which every core is as good as any other, where the pool has to plan by amounts;
       None for a pool that has no such machines (default: one node of many cores, and many nodes of one);
+    - `exact`: whether what starts now could always have been promised from now on; false where a promise names nodes, and others than
+      those that a job would have started on;
     - `examples`: how many random machines and lives a test tries; `steps`: how long a life is.
 
     Jobspecs that the pool cannot parse (ValueError) are passed over, but it has to parse those that ask for one core.
@@ -39,8 +41,9 @@ class PoolContract:
 
     machines: SearchStrategy[dict[str, Any]] = strategies.machines()
     interchangeable: SearchStrategy[dict[str, Any]] | None = st.one_of(strategies.one_node(), strategies.single_cores())
-    examples = 12
-    steps = 20
+    exact = True
+    examples = 40
+    steps = 30
 
     def make_pool(self, R: dict[str, Any], clock: Clock) -> ResourcePoolImplementation:  # noqa: N803 - the format's name
         """A new pool over the R document, on this clock."""
@@ -63,7 +66,7 @@ class PoolContract:
 
     def settings(self, examples: int) -> settings:
         """The hypothesis settings of a test."""
-        return settings(max_examples=examples, stateful_step_count=self.steps, deadline=None, phases=PHASES)
+        return settings(max_examples=examples, stateful_step_count=self.steps, deadline=None, phases=phases())
 
     def _each_machine(self, test: Any) -> None:
         """Call `test(machine, pool, clock)` for many machines."""

@@ -65,6 +65,7 @@ class Plan:
         self.naming = 0
         self.counting = 0
         self.pooled = 0
+        self.of_units = self.of_nodes = self.of_parts = 0
         self.total: Timeline | None = None
         self.now = now
         self.version = 0
@@ -290,10 +291,8 @@ class Plan:
             if not want.gpus:
                 return want.line.earliest(want.amount, duration, after)
             return self._earliest_of_two(want, duration, after)
-        counted = naming.name_all(self, demand) if naming.must_name(self, demand) else []
-        found = shared.earliest(self, demand, duration, after)
+        found = naming.search(self, demand, duration, after)
         self._bound = None if found is None else (demand, found[0], self.version, found[1])
-        naming.take_back(self, counted)  # asking changes nothing
         return None if found is None else found[0]
 
     def _by_name(self, want: Want) -> bool:
@@ -330,7 +329,7 @@ class Plan:
         """Promise a demand from `start` on; False if that would break another promise."""
         promise = Promise(request, demand, start)
         want = self.want(demand)
-        naming.settle(self, demand)
+        naming.settle(self, demand, start, promise.end - start)
         if self._by_name(want):
             known = self._bound is not None and self._bound[:3] == (demand, start, self.version)
             if not known and self.earliest(demand, promise.end - start, start) != start:
@@ -380,6 +379,10 @@ class Plan:
             if promise.gpus:
                 self.lines[1].take(start, end, sign * promise.gpus)
         self.renewal.index(jobid, promise, sign)
+        want = self.want(promise.demand)
+        self.of_units += sign * want.units
+        self.of_nodes += sign * bool(want.classes)
+        self.of_parts += sign * (not want.units and not want.classes)
         self.counting += sign * bool(promise.nodes)
         self.naming += sign * bool(promise.named)
         for number, nodes in promise.nodes:
@@ -524,6 +527,8 @@ class Plan:
         for line, expected in zip(self.every_line(), fresh.every_line(), strict=True):
             line.check()
             assert list(line.steps()) == list(expected.steps()), (list(line.steps()), list(expected.steps()))
+        for i, holders in self.tracked.items():
+            assert holders.keys() == (fresh.tracked.get(i) or fresh._holders(i)).keys(), (i, holders)  # noqa: SLF001 - same class
         assert self.tracked_mask == sum(1 << i for i in self.tracked)
 
 

@@ -88,7 +88,10 @@ class Planned(ResourcePoolImplementation):
         demand = self._demand(request.shape)
         if demand.reason is not None:
             raise InfeasibleRequest(demand.reason)
-        counted = naming.for_range(plan, demand)
+        counted: naming.Counted = []
+        if demand.most != demand.least:
+            plan.advance(now)
+            counted = naming.for_range(plan, demand, request.duration or math.inf)
         own = plan.lift(jobid, now)
         try:
             if not plan.promises:
@@ -106,6 +109,7 @@ class Planned(ResourcePoolImplementation):
             raise
         finally:
             naming.take_back(plan, counted)
+            naming.relax(plan)
 
     def earliest_start(self, request: ResourceRequest, after: float) -> float | None:
         if not self._plans_amounts:
@@ -123,7 +127,7 @@ class Planned(ResourcePoolImplementation):
         now = self.clock.now()
         demand = self._demand(request.shape)
         if demand.reason is None:
-            naming.settle(plan, demand)
+            naming.settle(plan, demand, start, request.duration or math.inf)
         old = plan.lift(jobid, now)
         if demand.reason is not None or not plan.promise(jobid, request, demand, start, now):
             if old is not None:
@@ -140,6 +144,7 @@ class Planned(ResourcePoolImplementation):
             promise = self._plan.lift(jobid, self.clock.now())
             if promise is not None:
                 self._plan.opened(promise)
+                naming.relax(self._plan)
                 self.generation += 1
 
     def drop_reservations(self) -> None:

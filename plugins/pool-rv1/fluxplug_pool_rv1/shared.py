@@ -26,27 +26,25 @@ Amounts = dict[int, tuple[int, int]]
 
 
 class _Window(NamedTuple):
-    """What a demand may use during a window, all of it together: amounts on nodes that are kept by name, idle nodes by name, idle nodes of classes.
+    """What a demand may use during a window, all of it together: amounts on nodes that are shared, and nodes that are all free.
 
     `units` is what it is worth in all.
     """
 
     shared: Amounts
     idle: int
-    counted: dict[int, int]
     units: int
 
 
 class _Future:
     """What is free at one time, walked forward: nodes with everything free as a mask, the others by amounts."""
 
-    def __init__(self, plan: Plan, demand: Demand, now: float) -> None:
+    def __init__(self, plan: Plan, demand: Demand) -> None:
         ledger = plan.ledger
         self.plan = plan
         self.demand = demand
         self.scope = plan.usable if demand.match is None else plan.usable & demand.match
         self.idle = ledger.idle & self.scope & ~plan.tracked_mask
-        self.released = [(now, self.idle)]
         self.some: Amounts = {}
         for i in members(plan.tracked_mask & self.scope):
             cores, gpus = ledger.free_on(i)
@@ -79,14 +77,11 @@ class _Future:
                 units += count * self.worth_idle(ranks.bit_length() - 1)
         return units
 
-    def end(self, time: float, jobid: int) -> None:
+    def end(self, jobid: int) -> None:
         """A holder ends as planned."""
         plan = self.plan
         for mask, cores, gpus, _ in plan.held[jobid][0]:
-            whole = mask & self.scope & ~plan.tracked_mask
-            if whole:
-                self.idle |= whole
-                self.released.append((time, whole))
+            self.idle |= mask & self.scope & ~plan.tracked_mask
             add, add_gpus = cores.bit_count(), gpus.bit_count()
             for i in members(mask & self.scope & plan.tracked_mask):
                 have, have_gpus = self.some[i]
@@ -100,7 +95,7 @@ class _Future:
         usable = named_amounts(plan, self.some, start, end)
         useful = {i: worth for i, amounts in usable.items() if (worth := self.worth_shared(i, amounts))}
         if not plan.counting:
-            return _Window(usable, self.idle, {}, sum(useful.values()) + self.idle_units())
+            return _Window(usable, self.idle, sum(useful.values()) + self.idle_units())
         return self._beside_counted(usable, useful, start, end)
 
     def _beside_counted(self, usable: Amounts, useful: dict[int, int], start: float, end: float) -> _Window:
@@ -110,20 +105,17 @@ class _Future:
         all_free = self.idle
         for i, worth in useful.items():
             free_from, number = max(plan.tracked[i].values()), plan.class_of[i]
-            if free_from <= start and self.counts(plan.classes[number]):
+            if free_from <= start:
                 all_free |= 1 << i
             else:
                 offers.append((-worth, 0, -free_from, number, 1 << i))
         for number, ranks in enumerate(plan.classes):
             worth = self.worth_idle(ranks.bit_length() - 1) if all_free & ranks else 0
-            if worth and self.counts(ranks):
+            if worth:
                 offers.append((-worth, 1, -start, number, all_free & ranks))
-            elif worth:
-                offers += [(-worth, 1, -time, number, mask & ranks) for time, mask in self.released if mask & ranks]
         spent = [line.copy() for line in plan.lines]
         shared: Amounts = {}
         idle = units = 0
-        counted: dict[int, int] = {}
         for less, kind, since, number, mask in sorted(offers):
             found = mask.bit_count()
             if -since < end:
@@ -132,15 +124,9 @@ class _Future:
             units -= less * found
             if found and not kind:
                 shared[mask.bit_length() - 1] = usable[mask.bit_length() - 1]
-            elif found and self.counts(plan.classes[number]):
-                counted[number] = found
             elif found:
                 idle |= lowest(mask, found)
-        return _Window(shared, idle, counted, units)
-
-    def counts(self, ranks: int) -> bool:
-        """Whether any node of a class will do, so that it needs no name."""
-        return not ranks & self.plan.usable & ~self.scope
+        return _Window(shared, idle, units)
 
     def worth_shared(self, i: int, amounts: tuple[int, int]) -> int:
         """How many units fit into what may be used of a node that is kept by name."""
@@ -179,14 +165,14 @@ def earliest(plan: Plan, demand: Demand, duration: float, after: float) -> tuple
 
     Asked while all promises name their nodes.
     """
-    future = _Future(plan, demand, plan.now)
+    future = _Future(plan, demand)
     ends = sorted((end, jobid) for jobid, (_, end) in plan.held.items() if end < math.inf)
     times = {end for end, _ in ends if end > after}
     times.update(promise.end for promise in plan.promises.values() if after < promise.end < math.inf)
     done = 0
     for time in sorted({after, *times}):
         while done < len(ends) and ends[done][0] <= time:
-            future.end(*ends[done])
+            future.end(ends[done][1])
             done += 1
         if not demand.exclusive and future.units + future.idle_units() < demand.least:
             continue
@@ -196,9 +182,18 @@ def earliest(plan: Plan, demand: Demand, duration: float, after: float) -> tuple
     return None
 
 
+def fits_now(plan: Plan, demand: Demand, duration: float) -> Named | None:
+    """The parts of nodes that would serve a demand from now on, beside promises of any kind; None if it does not fit."""
+    future = _Future(plan, demand)
+    window = future.window(plan.now, plan.now + duration)
+    if window.units < demand.least:
+        return None
+    return future.choose(window)
+
+
 def enough_free(plan: Plan, demand: Demand) -> bool:
     """Whether what is free now would do, promises aside."""
-    future = _Future(plan, demand, plan.now)
+    future = _Future(plan, demand)
     if demand.exclusive:
         idle = plan.ledger.idle & future.scope
         return (
@@ -210,13 +205,11 @@ def enough_free(plan: Plan, demand: Demand) -> bool:
 
 def limits(plan: Plan, demand: Demand, now: float, end: float) -> tuple[int, dict[int, tuple[int, int]]] | None:
     """What a job that starts now may use: eligible ranks, and caps where less than what is free; None if that is too little."""
-    future = _Future(plan, demand, now)
+    future = _Future(plan, demand)
     window = future.window(now, end)
     if window.units < demand.least:
         return None
     eligible = window.idle
-    for number, count in window.counted.items():
-        eligible |= lowest(future.idle & plan.classes[number], count)
     caps = {}
     for i, amounts in window.shared.items():
         if amounts != (0, 0):

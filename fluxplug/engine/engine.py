@@ -405,16 +405,14 @@ class Engine:
         for _ in range(2):
             given_up = 0
             for number, state in enumerate(self._states):
-                if not (state.wanted or state.next_due() <= now):
-                    continue
-                state.wanted = False
-                if not state.pending.size:
-                    continue
-                gain = self.gain
-                run = self._run_policy(state, now, freed=freed)
-                late |= run.late()
-                if run.honoured or self.gain != gain:
-                    given_up = number
+                if state.wanted or state.next_due() <= now:
+                    state.wanted = False
+                    if state.pending.size:
+                        gain = self.gain
+                        run = self._run_policy(state, now, freed=freed)
+                        late |= run.late()
+                        if number and (run.honoured or self.gain != gain):
+                            given_up = number
             if not given_up:
                 break
             self.gain += 1

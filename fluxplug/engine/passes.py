@@ -114,11 +114,14 @@ class Pass:
 
     def yield_to_overtakers(self, *, strict: bool) -> None:
         pending, engine = self._state.pending, self._engine
+        if not pending.reserved:
+            return
         arrived = [key for key, job in pending.overtakers if job.fresh is key]
-        pending.overtakers.clear()
-        if not strict and pending.reserved:  # whoever had no start in sight may have one now
-            first = next(pending.candidates(engine.gain), None)
-            arrived = [] if first is None or first.key is None else [first.key]
+        if not strict:  # whoever had no start in sight may have one now
+            foremost = pending.fresh.first()
+            if foremost is not None and foremost[0] < pending.last_reserved:  # type: ignore[operator]
+                first = next(pending.candidates(engine.gain), None)
+                arrived = [] if first is None or first.key is None else [first.key]
         if not arrived:
             return
         ahead = min(arrived)
@@ -128,7 +131,7 @@ class Pass:
 
     def late(self) -> bool:
         """Whether there is a job whose promise was due, as the policy was told, and that has not started."""
-        return any(job.reserved is not None and job.reserved <= self.now for job in self._due)
+        return bool(self._due) and any(job.reserved is not None and job.reserved <= self.now for job in self._due)
 
     def deny(self, job: Job, note: str) -> None:
         self._engine.refuse(job, note)

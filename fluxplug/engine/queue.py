@@ -219,31 +219,35 @@ class PendingQueue:
         groups = self._index()
         if self._epoch != gain:
             self._epoch = gain
-            self._stale = list(groups.values())
             for group in self._stale:
-                group.queued = True
-        stale = self._stale
-        if not stale:
-            return
-        self._stale = []
-        unknown = []
-        for group in stale:
-            group.queued = False
-            if not group.jobs:
-                groups.pop(group.sample.shape, None)
-            elif group.epoch != gain:
-                unknown.append(group)
+                group.queued = False
+            self._stale = []
+            stale = [group for group in groups.values() if group.jobs]
+            if len(stale) * 2 < len(groups):
+                self._groups = {group.sample.shape: group for group in stale}
+            unknown = stale
+        else:
+            stale = self._stale
+            if not stale:
+                return
+            self._stale = []
+            for group in stale:
+                group.queued = False
+            stale = [group for group in stale if group.jobs]
+            unknown = [group for group in stale if group.epoch != gain]
         if unknown:
             for group, room in zip(unknown, rooms([group.sample for group in unknown]), strict=True):
                 group.epoch = gain
                 group.bound = room
         heap: list[tuple[Entry, float, int, Group]] = []
         for number, group in enumerate(stale):
-            if group.jobs and group.limits[0] <= group.bound:
+            if group.limits[0] <= group.bound:
                 group.asked = 0
                 found = group.first(group.bound)
                 if found is not None:
                     heap.append((*found, number, group))
+        if not heap:
+            return
         heapify(heap)
         try:
             yield from self._offer(heap, rooms)
@@ -371,7 +375,7 @@ class PendingQueue:
             group = self._groups[request.shape] = Group(request)
         limit = request.duration or math.inf
         group.add((key, job), limit)
-        if limit <= group.bound:
+        if limit <= group.bound or group.epoch != self._epoch:
             self._touch(group)
 
     def _touch(self, group: Group) -> None:

@@ -42,7 +42,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     output.add_argument("--json", action="store_true", help="print the metrics as JSON")
     output.add_argument(
-        "--report", action="append", default=[], metavar="FILE", help="write a report: .html, or .svg; may be repeated"
+        "--report",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write a report: .html, .svg, or a folder/ with an SVG a figure; may be repeated",
     )
     output.add_argument("--title", default="", metavar="TEXT", help="the report's title (default: the log's name)")
     output.add_argument("--no-progress", action="store_true", help="no progress bar on a terminal")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Report(ABC):
     """Draws the schedules of one log under one or more policies.
 
-    `name` is the word that picks it; `extensions` are the endings of file names (lower case, with the dot) that it is taken for
+    `name` is the word that picks it; `extensions` are the endings of file names (lower case, with the dot; `/` for a folder) that it is taken for
     when no name is given.
     """
 

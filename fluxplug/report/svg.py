@@ -25,7 +25,7 @@ class SvgReport(Report):
     """
 
     name: ClassVar[str] = "svg"
-    extensions: ClassVar[tuple[str, ...]] = (".svg",)
+    extensions: ClassVar[tuple[str, ...]] = (".svg", "/")
 
     def write(
         self, path: str | os.PathLike[str], schedules: Sequence[Schedule], title: str, details: Mapping[str, str]

@@ -293,6 +293,11 @@ class TestBadInput:
         assert capsys.readouterr().err.count("\n") == 1
 
 
+def test_a_report_as_a_folder(simulate, tmp_path):
+    assert simulate("--policy", "fcfs", "--report", f"{tmp_path}/figures/") == FCFS
+    assert "<svg" in (tmp_path / "figures" / "summary.svg").read_text(encoding="utf-8")
+
+
 def test_a_report_beside_it(simulate, tmp_path):
     page = tmp_path / "out.html"
     assert simulate("--policy", "fcfs", "--report", page, "--title", "Two weeks") == FCFS

@@ -54,7 +54,7 @@ def test_the_same_bytes_every_time(large, tmp_path):
 
 def test_reports_are_found_by_name_and_ending():
     assert issubclass(SvgReport, Report)
-    assert (SvgReport.name, SvgReport.extensions) == ("svg", (".svg",))
+    assert (SvgReport.name, SvgReport.extensions) == ("svg", (".svg", "/"))
 
 
 @pytest.mark.parametrize("name", ["missing/out.svg", "missing/folder"])

@@ -32,9 +32,9 @@ from fluxplug_pool_rv1.promise import Named, Promise, Want
 from fluxplug_pool_rv1.renewal import Renewal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from fluxplug.resource.request import ResourceRequest
+    from fluxplug.resource.request import ResourceRequest, Shape
     from fluxplug_pool_rv1.demand import Demand
     from fluxplug_pool_rv1.ledger import Ledger
     from fluxplug_pool_rv1.machine import Machine, Part
@@ -73,6 +73,7 @@ class Plan:
         self._overdue: dict[int, float] = {}
         self._bound: tuple[Demand, float, int, Named] | None = None
         self._wants: dict[Demand, Want] = {}
+        self._by_shape: dict[Shape, Want] = {}
         self._class_of: list[int] | None = None
         if self.single:
             cores, gpus = machine.full[0]
@@ -120,10 +121,12 @@ class Plan:
 
         Amortised O(log holders) for each.
         """
+        ends = self._ends
+        if self.now == now and not (ends and ends[0][0] <= now):
+            return
         self.now = now
         for line in self.every_line():
             line.advance(now)
-        ends = self._ends
         while ends and ends[0][0] <= now:
             end, jobid = heappop(ends)
             held = self.held.get(jobid)
@@ -432,19 +435,23 @@ class Plan:
         line.take(start, promise.end, promise.amount)
         self.version += 1
 
-    def rooms(self, demands: Iterable[Demand], now: float) -> list[float]:
-        """For each demand an upper bound on the seconds for which it could be held from now on; -1 if it cannot be had now.
+    def rooms(
+        self, requests: Iterable[ResourceRequest], demand_of: Callable[[Shape], Demand], now: float
+    ) -> list[float]:
+        """For each request an upper bound on the seconds for which it could be held from now on; -1 if it cannot be had now.
 
         O(1) each for amounts of one line, beside a look at the promises.
         """
         found: list[float] = []
-        wants, naming = self._wants, self.naming
+        by_shape, naming = self._by_shape, self.naming
         drops: dict[int, list[tuple[float, int]]] = {}
-        for demand in demands:
-            want = wants.get(demand) or self.want(demand)
+        for request in requests:
+            want = by_shape.get(request.shape)
+            if want is None:
+                want = by_shape[request.shape] = self.want(demand_of(request.shape))
             line = want.line
             if line is None or naming or (want.units and self.counting):
-                found.append(math.inf if shared.enough_free(self, demand) else -1.0)
+                found.append(math.inf if shared.enough_free(self, demand_of(request.shape)) else -1.0)
                 continue
             amount = want.amount
             if line.free_now < amount:

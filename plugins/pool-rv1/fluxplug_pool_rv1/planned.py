@@ -179,9 +179,7 @@ class Planned(ResourcePoolImplementation):
     def rooms(self, requests: Sequence[ResourceRequest]) -> list[float]:
         if not self._plans_amounts:
             return super().rooms(requests)
-        known, demand_of = self._demands.get, self._demand
-        demands = [known(request.shape) or demand_of(request.shape) for request in requests]
-        return self._planning().rooms(demands, self.clock.now())
+        return self._planning().rooms(requests, self._demand, self.clock.now())
 
     def _check_plan(self) -> None:
         """Compare the plan with what is held. Raises AssertionError."""

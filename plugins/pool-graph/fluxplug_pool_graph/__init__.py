@@ -1,0 +1,1 @@
+"""The resource graph: readers, matcher, writers, and the command `resource-query` over them."""

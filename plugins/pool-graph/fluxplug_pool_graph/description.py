@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from attrs import define, field
 
+from fluxplug.values.idset import IDset
+
 CONTAINMENT = "containment"
 
 
@@ -43,8 +45,12 @@ class Edge:
 
 @define(slots=True)
 class Description:
-    """Vertices and edges of all subsystems. `types` are the type names in the order in which the document introduces them."""
+    """Vertices and edges of all subsystems. `types` are the type names in the order in which the document introduces them.
+
+    `free_ranks` is only a statement about a job (fluxion.md section 7.4): what an update leaves out of the document.
+    """
 
     vertices: list[Vertex] = field(factory=list)
     edges: list[Edge] = field(factory=list)
     types: list[str] = field(factory=list)
+    free_ranks: IDset = field(factory=IDset)

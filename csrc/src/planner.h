@@ -1,0 +1,42 @@
+/* The tree of a planner. A node is a leaf with points, or an inner node with a summary of each child. */
+#ifndef FG_PLANNER_H
+#define FG_PLANNER_H
+
+#include "memory.h"
+
+/* Points in a leaf, and children of an inner node: some ten cache lines each, so that a node is read about as fast as a line of a larger tree. */
+#define FGP_FANOUT 32u
+/* Levels: 2^32 points need 7 where every node is half full; splitting never leaves less, and freeing never adds one. */
+#define FGP_LEVELS 12u
+
+typedef struct fgp_point {
+    int64_t time;
+    int64_t change; /* of what is available, from here on */
+    uint32_t spans; /* that begin or end here; point 0 has one more */
+} fgp_point;
+
+typedef struct fgp_leaf {
+    uint16_t count, capacity;
+    fgp_point points[];
+} fgp_leaf;
+
+/* sum: of all changes below; low and high: the least and greatest sum of the changes up to any point below. */
+typedef struct fgp_child {
+    int64_t first, last; /* times */
+    int64_t sum, low, high;
+    void *node;
+} fgp_child;
+
+typedef struct fgp_inner {
+    uint16_t count;
+    fgp_child children[FGP_FANOUT];
+} fgp_inner;
+
+struct fg_planner {
+    fg_allocator memory;
+    int64_t total;
+    fgp_child top;   /* its node is the root; a leaf where levels is 0 */
+    uint32_t points, levels;
+};
+
+#endif

@@ -4,6 +4,7 @@ pool         Rv1Pool: allocations a second, and the time to build one
 simulation   jobs a second from a log to a schedule
 passes       the cost of an event while many jobs wait that it cannot help
 memory       the peak of a long simulation
+graph_load   10,000 nodes from JGF: time and peak memory
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import json
 import platform
 from pathlib import Path
 
-NAMES = ("pool", "simulation", "passes", "memory")
+NAMES = ("pool", "simulation", "passes", "memory", "graph_load")
 
 
 def main() -> None:

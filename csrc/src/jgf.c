@@ -160,6 +160,7 @@ static bool read_value(loader *load, jgf_node *node, enum key key) {
     switch (key) {
         case TYPE:
             if (!fgj_string(&load->json, &slice)) return false;
+            if (slice.length == 0) return fgj_fail(&load->json, FG_FORMAT, load->json.value, "a name is expected");
             type = fgb_type(&load->build, slice.text, slice.length, fgj_offset(&load->json, load->json.value));
             if (type < 0) return !(load->json.failed = true);
             fields->type = (uint16_t)type;
@@ -334,6 +335,7 @@ static bool read_subsystem(loader *load, uint32_t *out) {
             continue;
         }
         if (!fgj_string(&load->json, &key)) return false;
+        if (key.length == 0) return fgj_fail(&load->json, FG_FORMAT, load->json.value, "a name is expected");
         int subsystem = fgb_subsystem(&load->build, key.text, key.length, fgj_offset(&load->json, load->json.value));
         if (subsystem < 0) return !(load->json.failed = true);
         *out = (uint32_t)subsystem;

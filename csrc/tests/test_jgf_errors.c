@@ -35,6 +35,7 @@ static const struct {
     {"{'graph':{'nodes':[{'id':'4','metadata':7}],'edges':[]}}", FG_FORMAT, 40, META("4"), "vertex 4: key metadata: an object is expected"},
     {ONE("'type':'node'"), FG_FORMAT, -1, META("4"), "vertex 4: key paths: it is missing"},
     {ONE("'paths':{}"), FG_FORMAT, -1, META("4"), "vertex 4: key type: it is missing"},
+    {ONE("'type':'','paths':{}"), FG_FORMAT, 48, META("4"), "vertex 4: key type: a name is expected"},
     {ONE("'type':1,'paths':{}"), FG_FORMAT, 48, META("4"), "vertex 4: key type: a string is expected"},
     {ONE("'type':'a','paths':{'containment':1}"), FG_FORMAT, -1, META("4"), "vertex 4: key paths: a string is expected"},
     {ONE("'type':'a','paths':{'x':'/a','x':'/b'}"), FG_DUPLICATE, -1, META("4"), "vertex 4: key paths: a subsystem twice"},
@@ -65,6 +66,7 @@ static const struct {
     {TWO("{'source':'1'}"), FG_FORMAT, -1, "", "edge number 0: key target: it is missing"},
     {TWO("{'source':'1','target':2}"), FG_FORMAT, -1, "", "edge number 0: key target: a string is expected"},
     {TWO("{'source':'1','target':'2','metadata':{'subsystem':1}}"), FG_FORMAT, -1, "", "edge number 0: key metadata: a string is expected"},
+    {TWO("{'source':'1','target':'2','metadata':{'subsystem':''}}"), FG_FORMAT, -1, "", "edge number 0: key metadata: a name is expected"},
     {TWO("{'source':'1','target':'2'},{'source':'1','target':'2','metadata':{'subsystem':'power'}}"), FG_DUPLICATE, -1,
      "error inserting an edge to outedge metadata map", "edge 1 -> 2: there is one between them already"},
     {"{'graph':{'nodes':[{'id':'4','metadata':{'type':1}}],'edges':[]}", FG_SYNTAX, 64, NULL, NULL}, /* syntax first, wherever */

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import field, frozen
 from fluxplug_graph import ffi, lib
 
-from fluxplug.errors import DocumentError, FluxplugError, InfeasibleRequest, InsufficientResources
+from fluxplug.errors import FluxplugError, InfeasibleRequest, InsufficientResources
 from fluxplug_pool_graph.description import CONTAINMENT, Description, Edge, Vertex
+from fluxplug_pool_graph.readers.limits import GraphReadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -24,19 +25,18 @@ T = TypeVar("T")
 NONE: int = lib.FG_NONE
 
 
-class GraphDocumentError(DocumentError):
-    """A graph document, or a description, that cannot be loaded; nothing of it was.
+class GraphDocumentError(GraphReadError):
+    """A graph document, or a description, that the C core refuses; nothing of it was loaded.
 
-    `code` is the name of the C code (`FG_FORMAT`), `offset` the byte at which the document was found wrong, `original` what the original
-    scheduler says in that case ("" where that is not known), `path` the vertex or edge and the key.
+    `code` is the name of the C code (`FG_FORMAT`); `offset` the byte at which the document was found wrong, or the index of the vertex,
+    path, property or edge of a description.
     """
 
     def __init__(self, code: str, offset: int, original: str, detail: str) -> None:
         path, _, reason = (detail or original).rpartition(": ")
-        super().__init__(path, reason)
+        super().__init__(path or f"offset {offset}", reason, [original] if original else ())
         self.code = code
         self.offset = offset
-        self.original = original
 
 
 class GraphLookupError(FluxplugError, LookupError):

@@ -15,7 +15,7 @@ ffi.set_source(
     "fluxplug_graph._core",
     '#include "fluxplug_graph.h"',
     sources=sorted(path.relative_to(HERE).as_posix() for path in (HERE / "src").glob("*.c")),
-    include_dirs=["include", "src"],
+    include_dirs=["include"],
     depends=sorted(path.relative_to(HERE).as_posix() for path in HERE.glob("*/*.h")),
     extra_compile_args=["-std=c11", "-O2", "-fvisibility=hidden"],
 )

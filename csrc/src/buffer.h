@@ -2,7 +2,7 @@
 #ifndef FG_BUFFER_H
 #define FG_BUFFER_H
 
-#include "memory.h"
+#include "alloc.h"
 
 struct fg_buffer {
     fg_allocator memory;

@@ -3,7 +3,7 @@
 #ifndef FG_BUILD_H
 #define FG_BUILD_H
 
-#include "error.h"
+#include "errors.h"
 #include "graph.h"
 
 /* A text that stays where it is until fgb_finish (part of the document), or a string of the builder: 40 bits of offset, 20 of length. */

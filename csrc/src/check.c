@@ -1,5 +1,5 @@
 /* fg_check: what is derived, recomputed from what is not. For tests, and for whoever suspects memory. */
-#include "error.h"
+#include "errors.h"
 #include "graph.h"
 
 static int wrong(fg_error *error, uint32_t vertex, const char *what) {

@@ -2,7 +2,7 @@
 #ifndef FG_GRAPH_H
 #define FG_GRAPH_H
 
-#include "strings.h"
+#include "intern.h"
 
 /* Built-in types, in the order of their numbers. */
 #define FG_BUILTIN_TYPES(X) \

@@ -2,7 +2,7 @@
 #ifndef FG_IDS_H
 #define FG_IDS_H
 
-#include "strings.h"
+#include "intern.h"
 
 /* Ids that are dense numbers, as most are, index an array; the others are hashed. */
 typedef struct fgi_ids {

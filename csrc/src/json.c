@@ -1,7 +1,7 @@
 /* A streaming JSON reader: see json.h. */
 #include "json.h"
 
-#include "error.h"
+#include "errors.h"
 
 void fgj_open(fgj_reader *reader, const char *text, size_t length, const fg_allocator *memory, fg_error *error) {
     *reader = (fgj_reader){.begin = text, .at = text, .end = text + length, .value = text, .memory = memory, .error = error};

@@ -8,7 +8,7 @@
 #ifndef FG_JSON_H
 #define FG_JSON_H
 
-#include "memory.h"
+#include "alloc.h"
 
 /* Bytes of the text, or of the reader's own memory where the string had escapes (valid until the next string is read). */
 typedef struct fgj_slice {

@@ -2,7 +2,7 @@
 #ifndef FG_PLANNER_H
 #define FG_PLANNER_H
 
-#include "memory.h"
+#include "alloc.h"
 
 /* Points in a leaf, and children of an inner node: some ten cache lines each, so that a node is read about as fast as a line of a larger tree. */
 #define FGP_FANOUT 32u

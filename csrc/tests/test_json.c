@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "harness.h"
-#include "json.h"
-#include "memory.h"
+#include "../src/json.h"
+#include "../src/alloc.h"
 
 /* The code of reading any value, and the offset. */
 static int skip(const char *document, uint64_t *offset) {

@@ -1,5 +1,5 @@
-/* Memory and growing arrays: see memory.h. */
-#include "memory.h"
+/* Memory and growing arrays: see alloc.h. */
+#include "alloc.h"
 
 #include <stdlib.h>
 

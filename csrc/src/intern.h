@@ -1,8 +1,8 @@
 /* Interned strings: each text once, numbered from 1 in the order of first use; 0 is "none". */
-#ifndef FG_STRINGS_H
-#define FG_STRINGS_H
+#ifndef FG_INTERN_H
+#define FG_INTERN_H
 
-#include "memory.h"
+#include "alloc.h"
 
 typedef struct fgs_table {
     const fg_allocator *memory;

@@ -1,6 +1,6 @@
 /* Filling in an fg_error. */
-#ifndef FG_ERROR_H
-#define FG_ERROR_H
+#ifndef FG_ERRORS_H
+#define FG_ERRORS_H
 
 #include "fluxplug_graph.h"
 

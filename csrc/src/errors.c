@@ -1,5 +1,5 @@
-/* Codes and errors: see fluxplug_graph.h and error.h. */
-#include "error.h"
+/* Codes and errors: see fluxplug_graph.h and errors.h. */
+#include "errors.h"
 
 #include <stdarg.h>
 #include <stdio.h>

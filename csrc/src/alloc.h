@@ -1,6 +1,6 @@
 /* Memory and growing arrays over the allocator hook. Everything in csrc/src allocates through here. */
-#ifndef FG_MEMORY_H
-#define FG_MEMORY_H
+#ifndef FG_ALLOC_H
+#define FG_ALLOC_H
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* Interned strings: see strings.h. */
-#include "strings.h"
+/* Interned strings: see intern.h. */
+#include "intern.h"
 
 uint64_t fgs_hash(const char *text, size_t length) {
     uint64_t hash = 0x9e3779b97f4a7c15u ^ length;

@@ -205,26 +205,38 @@ static uint32_t path_hash(const char *path, size_t length, int32_t rank) {
     return (uint32_t)fgs_mix(fgs_hash(path, length) + (uint32_t)rank);
 }
 
+/* The vertex of an entry of the slots, and its path. */
+static uint32_t entry_of(const fgb_builder *builder, uint32_t entry, fgb_text *text) {
+    if (entry & FGB_OTHER) {
+        const fgb_path *other = &builder->others[(entry & ~FGB_OTHER) - 1];
+        *text = other->text;
+        return other->vertex;
+    }
+    *text = builder->path[entry - 1];
+    return entry - 1;
+}
+
 uint32_t fgb_find(const fgb_builder *builder, const char *path, size_t length, int32_t rank) {
     if (!builder->slots) return FG_NONE;
     uint32_t hash = path_hash(path, length, rank), slot = hash & builder->slot_mask;
-    for (; builder->slots[slot].vertex; slot = (slot + 1) & builder->slot_mask) {
-        const fgb_slot *found = &builder->slots[slot];
-        if (found->hash != hash || builder->graph->rank[found->vertex - 1] != rank) continue;
+    for (; builder->slots[slot].entry; slot = (slot + 1) & builder->slot_mask) {
+        if (builder->slots[slot].hash != hash) continue;
+        fgb_text text;
         size_t have;
-        const char *text = fgb_text_at(builder, found->text, &have);
-        if (have == length && memcmp(text, path, length) == 0) return found->vertex - 1;
+        uint32_t vertex = entry_of(builder, builder->slots[slot].entry, &text);
+        const char *found = fgb_text_at(builder, text, &have);
+        if (builder->graph->rank[vertex] == rank && have == length && memcmp(found, path, length) == 0) return vertex;
     }
     return FG_NONE;
 }
 
-static void place(fgb_slot *slots, uint32_t mask, fgb_slot entry) {
-    uint32_t slot = entry.hash & mask;
-    while (slots[slot].vertex) slot = (slot + 1) & mask;
-    slots[slot] = entry;
+static void place(fgb_slot *slots, uint32_t mask, fgb_slot one) {
+    uint32_t slot = one.hash & mask;
+    while (slots[slot].entry) slot = (slot + 1) & mask;
+    slots[slot] = one;
 }
 
-int fgb_note_path(fgb_builder *builder, uint32_t vertex, fgb_text text) {
+int fgb_note_path(fgb_builder *builder, uint32_t subsystem) {
     const fg_allocator *memory = &builder->graph->memory;
     uint64_t slots = builder->slots ? (uint64_t)builder->slot_mask + 1 : 0;
     if ((builder->slot_count + UINT64_C(1)) * 4 > slots * 3) {
@@ -232,15 +244,18 @@ int fgb_note_path(fgb_builder *builder, uint32_t vertex, fgb_text text) {
         fgb_slot *wider = wanted > UINT64_C(1) << 31 ? NULL : fgm_zeroed(memory, (size_t)wanted, sizeof *wider);
         if (!wider) return fge_no_memory(builder->error);
         for (uint64_t i = 0; i < slots; i++)
-            if (builder->slots[i].vertex) place(wider, (uint32_t)(wanted - 1), builder->slots[i]);
+            if (builder->slots[i].entry) place(wider, (uint32_t)(wanted - 1), builder->slots[i]);
         fgm_free(memory, builder->slots);
         builder->slots = wider;
         builder->slot_mask = (uint32_t)(wanted - 1);
     }
+    fgb_text text;
     size_t length;
+    fgb_slot one = {.entry = subsystem == FG_CONTAINMENT ? builder->graph->count : FGB_OTHER | builder->other_count};
+    uint32_t vertex = entry_of(builder, one.entry, &text);
     const char *path = fgb_text_at(builder, text, &length);
-    uint32_t hash = path_hash(path, length, builder->graph->rank[vertex]);
-    place(builder->slots, builder->slot_mask, (fgb_slot){.hash = hash, .vertex = vertex + 1, .text = text});
+    one.hash = path_hash(path, length, builder->graph->rank[vertex]);
+    place(builder->slots, builder->slot_mask, one);
     builder->slot_count++;
     return FG_OK;
 }

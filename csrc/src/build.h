@@ -25,9 +25,10 @@ typedef struct fgb_path {
     fgb_text text;
 } fgb_path;
 
+#define FGB_OTHER 0x80000000u
+
 typedef struct fgb_slot {
-    uint32_t hash, vertex; /* vertex + 1; 0: free */
-    fgb_text text;
+    uint32_t hash, entry; /* 0: free; 1 + the vertex, for its containment path; or FGB_OTHER and 1 + the place in `others` */
 } fgb_slot;
 
 typedef struct fgb_builder {
@@ -65,8 +66,8 @@ int fgb_add_vertex(fgb_builder *builder, const fgb_vertex *fields, uint64_t offs
 int fgb_add_path(fgb_builder *builder, uint32_t subsystem, fgb_text text, uint64_t offset);
 /* The vertex that has this path and rank, of those whose paths were noted; FG_NONE. */
 uint32_t fgb_find(const fgb_builder *builder, const char *path, size_t length, int32_t rank);
-/* Notes the path for fgb_find. */
-int fgb_note_path(fgb_builder *builder, uint32_t vertex, fgb_text text);
+/* Notes the path that was added last, for fgb_find. */
+int fgb_note_path(fgb_builder *builder, uint32_t subsystem);
 int fgb_add_edge(fgb_builder *builder, uint32_t source, uint32_t target, uint32_t subsystem, uint64_t offset);
 
 /* Numbers the vertices, makes the indexes, hands over the graph; NULL on an error. */

@@ -279,7 +279,7 @@ static bool add_node(loader *load, jgf_node *node) {
         mark = 0;
         for (uint32_t i = 0; ok && i < load->path_count; i++)
             ok = fgb_add_path(build, load->paths[i].subsystem, load->paths[i].text, load->paths[i].offset) == FG_OK &&
-                 fgb_note_path(build, vertex, load->paths[i].text) == FG_OK;
+                 fgb_note_path(build, load->paths[i].subsystem) == FG_OK;
         if (!ok) return name_vertex(load, id, length);
     }
     bool ok = fgi_add(&load->ids, id, length, load->nodes, load->nodes);

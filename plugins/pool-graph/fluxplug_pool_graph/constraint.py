@@ -35,8 +35,8 @@ class Constraint:
     """
 
     operator: str
-    names: tuple[str, ...] = ()
-    ranks: frozenset[int] = frozenset()
+    names: frozenset[str] = frozenset()
+    ranks: IDset = field(factory=IDset, eq=str)
     operands: tuple[Constraint, ...] = field(default=())
 
     def accepts(self, vertex: Vertex) -> bool:
@@ -49,7 +49,7 @@ class Constraint:
         if self.operator == "hostlist":
             return vertex.name in self.names
         if self.operator == "ranks":
-            return vertex.rank in self.ranks
+            return vertex.rank >= 0 and vertex.rank in self.ranks
         if self.operator == "or":
             return any(operand.accepts(vertex) for operand in self.operands)
         held = all(operand.accepts(vertex) for operand in self.operands)
@@ -76,16 +76,16 @@ def compile_constraint(node: yaml.Node) -> Constraint | None:
         return Constraint(operator, operands=operands)
     entries = [_entry(operator, entry) for entry in value.value]
     if operator == "properties":
-        return Constraint(operator, names=tuple(entries))
+        return Constraint(operator, names=frozenset(entries))
     try:
         if operator == "hostlist":
-            return Constraint(operator, names=tuple(Hostlist(entries)))
+            return Constraint(operator, names=frozenset(Hostlist(entries)))
         ranks = IDset("")
         for text in entries:
             ranks.add(text)
     except ParseError as exc:
         raise JobspecError(f"{exc.text} is invalid") from exc
-    return Constraint(operator, ranks=frozenset(ranks))
+    return Constraint(operator, ranks=ranks)
 
 
 def _entry(operator: str, node: yaml.Node) -> str:

@@ -56,7 +56,7 @@ class Count:
         value = self.minimum
         while value:
             following = value * self.operand if self.operator == "*" else _power(value, self.operand, limit)
-            if following > limit:
+            if not value < following <= limit:
                 break
             value = following
         return value

@@ -174,7 +174,10 @@ class Matcher(Protocol):
         """
 
     def update(self, document: Description, form: str, hold: Hold, also_exclusive: Collection[str] = ()) -> Outcome:
-        """Take what a document describes, or nothing (7.4). `form` is `jgf`, `jgf_shorthand` or `rv1exec`."""
+        """Take what a document describes but for its `free_ranks`, or nothing (7.4).
+
+        `form` is `jgf`, `jgf_shorthand` or `rv1exec`.
+        """
 
     def cancel(self, jobid: int) -> Release:
         """Give back all that the job holds (7.2). INVALID if the root did not know the job."""

@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from fluxplug.errors import FluxplugError, ParseError
 from fluxplug.values.hostlist import Hostlist
-from fluxplug.values.idset import IDset
+from fluxplug.values.idset import MAX_ID, IDset
 
 from .description import CONTAINMENT
 
@@ -179,7 +179,7 @@ def _r_lite(result: Result) -> tuple[list[dict[str, Any]], list[tuple[int, Verte
         if vertex.type in _LISTED:
             below.setdefault(vertex.type, []).append(vertex.id)
         elif vertex.type in _HOSTS and below:
-            if vertex.rank < 0 or any(one < 0 for ids in below.values() for one in ids):
+            if not all(0 <= one <= MAX_ID for ids in ([vertex.rank], *below.values()) for one in ids):
                 raise WriterError(errno.EINVAL)
             children = {kind: _idset(below[kind]) for kind in sorted(below, key=result.types.__getitem__)}
             groups.setdefault(json.dumps(children), ([], children))[0].append(vertex.rank)

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
@@ -20,15 +22,17 @@ if TYPE_CHECKING:
 PROMPT = "resource-query> "
 
 
-def main(
-    argv: list[str],
-    matcher_class: type[Matcher],
-    lines: TextIO | None = None,
-    out: TextIO | None = None,
-    err: TextIO | None = None,
-) -> int:
-    """Run the command; return its exit status. Streams default to the standard ones."""
-    out, err = out or sys.stdout, err or sys.stderr
+def main(argv: list[str], matcher_class: type[Matcher]) -> int:
+    """Run the command on the standard streams; return its exit status."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Names in a graph may be any bytes; what came in must go out again.
+            stream.reconfigure(errors="surrogateescape")
+    return run(argv, matcher_class, sys.stdin, sys.stdout, sys.stderr)
+
+
+def run(argv: list[str], matcher_class: type[Matcher], lines: TextIO, out: TextIO, err: TextIO) -> int:
+    """Run the command on any streams; return its exit status."""
     try:
         settings = read_options(argv)
         err.write("".join(settings.warnings))
@@ -42,7 +46,7 @@ def main(
     try:
         if settings.elapse:
             tell_load(session)
-        for line in _lines(lines or sys.stdin, prompt=settings.prompt):
+        for line in _lines(lines, prompt=settings.prompt):
             execute(session, line)
     except Quit:
         pass
@@ -54,7 +58,7 @@ def main(
 
 
 def _lines(stream: TextIO, *, prompt: bool) -> Iterator[str]:
-    """The lines of a stream; on a terminal with editing, history and a prompt. Bytes that are not ASCII are dropped."""
+    """The lines of a stream; on a terminal with editing, history and a prompt."""
     if stream.isatty():
         import readline  # noqa: F401, PLC0415 - importing it gives input() its editing, and costs time elsewhere
 
@@ -64,5 +68,12 @@ def _lines(stream: TextIO, *, prompt: bool) -> Iterator[str]:
             except EOFError:
                 return
             yield line
+    ascii_only = _in_c_locale()
     for line in stream:
-        yield line.encode("ascii", "ignore").decode()
+        yield line.encode("ascii", "ignore").decode() if ascii_only else line
+
+
+def _in_c_locale() -> bool:
+    """Whether lines lose their bytes beyond ASCII, as the original's line reader has it (9.1)."""
+    named = next((os.environ[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if os.environ.get(name)), "C")
+    return named in ("C", "POSIX")

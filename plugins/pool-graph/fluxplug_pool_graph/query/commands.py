@@ -75,7 +75,7 @@ def _remove(session: Session, words: list[str]) -> None:
         session.complain("ERROR: invalid path boolean input ")
         return
     try:
-        ranks = list(IDset(words[1]))
+        ranks = IDset(words[1])
     except ParseError:
         session.complain("ERROR: failed to decode ranks.")
         return

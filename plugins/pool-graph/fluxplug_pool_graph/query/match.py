@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 
 from fluxplug.clock import stopwatch
 from fluxplug.errors import ParseError
-from fluxplug.values.idset import IDset
 from fluxplug_pool_graph.constraint import JobspecError
-from fluxplug_pool_graph.description import Description, Edge
 from fluxplug_pool_graph.expression import parse_expression
 from fluxplug_pool_graph.jobspec import compile_jobspec
 from fluxplug_pool_graph.matcher import LIFETIME, Hold, MatcherError, Operation, Outcome, Verdict
@@ -145,7 +142,7 @@ def update(session: Session, words: list[str]) -> None:
         return
     began = stopwatch()
     try:
-        document = read_allocation(reader, text)
+        document = read(reader, text)
         outcome = session.matcher.update(
             document, reader, Hold(jobid, start, duration), frozenset(session.imitation.exclusive_types)
         )
@@ -169,26 +166,6 @@ def update(session: Session, words: list[str]) -> None:
     except WriterError as exc:
         session.complain(f"ERROR: {os.strerror(exc.code)}")
     _tell_success(session, jobid, state.value, start, seconds)
-
-
-def read_allocation(reader: str, text: str) -> Description:
-    """The description of what a job holds; vertices of `free_ranks` are left out (7.4). Raises GraphReadError."""
-    document = read(reader, text)
-    free = json.loads(text).get("free_ranks", "") if reader != "rv1exec" else ""
-    if not isinstance(free, str) or not free:
-        return document
-    try:
-        ranks = IDset(free)
-    except ParseError as exc:
-        raise GraphReadError("free_ranks", f"not an idset: {exc.text}") from exc
-    kept = [place for place, vertex in enumerate(document.vertices) if vertex.rank < 0 or vertex.rank not in ranks]
-    index = {place: number for number, place in enumerate(kept)}
-    edges = [
-        Edge(index[edge.source], index[edge.target], edge.subsystem)
-        for edge in document.edges
-        if edge.source in index and edge.target in index
-    ]
-    return Description([document.vertices[place] for place in kept], edges, document.types)
 
 
 def number_of(word: str) -> int:

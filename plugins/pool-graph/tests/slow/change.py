@@ -69,15 +69,16 @@ def remove_path(graph: Graph, path: str) -> Verdict:
 
 def remove_ranks(graph: Graph, ranks: Iterable[int]) -> Release:
     """Clear all jobs from the vertices of these ranks, then detach them."""
-    ranks = list(ranks)
     gone: set[int] = set()
+    known: list[int] = []
     for rank in ranks:
+        known.append(rank)
         held = {v for v in graph.present if graph.vertex(v).rank == rank}
         if not held:
             return Release(Verdict.ABSENT, rank=rank)
         gone |= held
     for jobid in sorted({job for v in gone for job in graph.states[v].tags}):
-        release_ranks(graph, [rank for rank in ranks if _holds(graph, gone, rank, jobid)], jobid)
+        release_ranks(graph, [rank for rank in known if _holds(graph, gone, rank, jobid)], jobid)
     _detach(graph, gone)
     return Release(Verdict.DONE)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attrs import define, field
+from fluxplug_pool_graph.expression import Term, wants_counts
 from fluxplug_pool_graph.matcher import Taken
 
 if TYPE_CHECKING:
     from fluxplug_pool_graph.expression import Expression
 
     from .graph import Graph, State
-
-_JOBS = ("jobid-alloc", "jobid-reserved", "jobid-span", "jobid-tag")
 
 
 @define(frozen=True)
@@ -46,45 +45,51 @@ class Search:
         for link in self.graph.children(v):
             if link.target not in self.seen:
                 found = self.visit(link.target, v, level + 1, here) or found
-        found = self._holds(self.expression, v, here) or found
-        counts = self._counts(state) if self._wants_counts() else None
-        if found and (counts is not None or not self._wants_counts()):
+        found = self._matches(v, here) or found
+        wanted = wants_counts(self.expression)
+        counts = self._counts(state) if wanted else None
+        if found and (counts is not None or not wanted):
             self.taken.append(Taken(v, parent, level, vertex.size, True, counts=counts))
         return found
 
-    def _holds(self, e: Expression, v: int, here: Inherited) -> bool:
-        if e.key == "and":
-            return all(self._holds(operand, v, here) for operand in e.operands)
-        if e.key == "or":
-            return any(self._holds(operand, v, here) for operand in e.operands)
-        vertex, state = self.graph.vertex(v), self.graph.states[v]
-        if e.key == "status":
-            return here.down == (e.value == "down")
-        if e.key == "sched-now":
-            return here.allocated == (e.value == "allocated")
-        if e.key == "sched-future":
-            return here.reserved == (e.value == "reserved")
-        if e.key == "jobid-alloc":
-            return e.jobid in state.allocations
-        if e.key == "jobid-reserved":
-            return e.jobid in state.reservations
-        if e.key == "jobid-span":
-            return e.jobid in state.counted
-        if e.key == "jobid-tag":
-            return e.jobid in state.tags
-        if e.key == "names":
-            return vertex.name in e.names
-        if e.key == "property":
-            return any(key.lower() == e.value for key in vertex.properties)
-        return (state.filter is not None) == (e.value == "true")
+    def _matches(self, v: int, here: Inherited) -> bool:
+        """Run the program for one vertex."""
+        stack: list[bool] = []
+        for step in self.expression:
+            if step == "and":
+                stack[-2:] = [stack[-2] and stack[-1]]
+            elif step == "or":
+                stack[-2:] = [stack[-2] or stack[-1]]
+            else:
+                stack.append(self._holds(step, v, here))
+        return stack[0]
 
-    def _wants_counts(self) -> bool:
-        return any(term.key == "agfilter" and term.value == "true" for term in self.expression.terms())
+    def _holds(self, term: Term, v: int, here: Inherited) -> bool:
+        vertex, state = self.graph.vertex(v), self.graph.states[v]
+        if term.key == "status":
+            return here.down == (term.value == "down")
+        if term.key == "sched-now":
+            return here.allocated == (term.value == "allocated")
+        if term.key == "sched-future":
+            return here.reserved == (term.value == "reserved")
+        if term.key == "jobid-alloc":
+            return term.jobid in state.allocations
+        if term.key == "jobid-reserved":
+            return term.jobid in state.reservations
+        if term.key == "jobid-span":
+            return term.jobid in state.counted
+        if term.key == "jobid-tag":
+            return term.jobid in state.tags
+        if term.key == "names":
+            return vertex.name.lower() in term.names
+        if term.key == "property":
+            return any(key.lower() == term.value for key in vertex.properties)
+        return (state.filter is not None) == (term.value == "true")
 
     def _counts(self, state: State) -> dict[str, tuple[int, int]] | None:
         if state.filter is None:
             return None
-        jobs = [term.jobid for term in self.expression.terms() if term.key in _JOBS]
+        jobs = [step.jobid for step in self.expression if isinstance(step, Term) and step.names_a_job]
         counts = {}
         for kind, planner in state.filter.planners.items():
             used = planner.total - planner.remaining[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 from typing import TYPE_CHECKING
 
-from fluxplug_pool_graph.description import CONTAINMENT, Description, Vertex
+from fluxplug_pool_graph.description import CONTAINMENT, Description, Edge, Vertex
 from fluxplug_pool_graph.matcher import Hold, Outcome, Verdict
 
 from .commit import Booking, Commit
@@ -122,13 +122,24 @@ class Update:
         link.needs = self.graph.vertex(link.target).size
 
 
+def _without_free_ranks(document: Description) -> Description:
+    kept = [
+        v for v, vertex in enumerate(document.vertices) if vertex.rank < 0 or vertex.rank not in document.free_ranks
+    ]
+    index = {v: place for place, v in enumerate(kept)}
+    edges = [
+        Edge(index[e.source], index[e.target], e.subsystem) for e in document.edges if {e.source, e.target} <= {*index}
+    ]
+    return Description([document.vertices[v] for v in kept], edges, document.types)
+
+
 def _identity(vertex: Vertex) -> tuple[str, str, int, int, str]:
     return vertex.type, vertex.basename, vertex.size, vertex.id, vertex.name
 
 
 def run(graph: Graph, document: Description, form: str, hold: Hold, also_exclusive: Collection[str]) -> Outcome:
     """Take it, or nothing."""
-    update = Update(graph, document, hold)
+    update = Update(graph, _without_free_ranks(document), hold)
     for kind in document.types:
         graph.types.setdefault(kind, len(graph.types))
     try:

@@ -15,7 +15,7 @@ from fluxplug.values.hostlist import Hostlist
 from fluxplug.values.idset import IDset
 
 if TYPE_CHECKING:
-    from .description import Vertex
+    from fluxplug_pool_graph.description import Vertex
 
 #: Only vertices of these types are tested; all others pass.
 CONSTRAINED = ("node", "storage_node")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from attrs import evolve, frozen
 
-from .constraint import Constraint, JobspecError, compile_constraint
+from fluxplug_pool_graph.constraint import Constraint, JobspecError, compile_constraint
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator

@@ -13,17 +13,16 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import define, field, frozen
 
 from fluxplug.errors import FluxplugError
-
-from .description import CONTAINMENT
-from .filters import PruneFilters, parse_filters
-from .policies import POLICIES, Policy
+from fluxplug_pool_graph.description import CONTAINMENT
+from fluxplug_pool_graph.filters import PruneFilters, parse_filters
+from fluxplug_pool_graph.policies import POLICIES, Policy
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from .description import Description
-    from .expression import Expression
-    from .jobspec import Request
+    from fluxplug_pool_graph.description import Description
+    from fluxplug_pool_graph.expression import Expression
+    from fluxplug_pool_graph.jobspec import Request
 
 #: The life of a graph in seconds, 100 years; the plans themselves are longer.
 LIFETIME = 3153600000
@@ -72,7 +71,7 @@ class MatcherError(FluxplugError):
 
 @frozen
 class Options:
-    """How a matcher matches. `subsystems` has the dominant one first; `lifetime` is in seconds."""
+    """How a matcher matches. `subsystems` has the dominant one first; `lifetime` is in seconds. Matchers change nothing of it."""
 
     policy: Policy = POLICIES["first"]
     filters: PruneFilters = field(factory=lambda: parse_filters("ALL:core,ALL:node"))

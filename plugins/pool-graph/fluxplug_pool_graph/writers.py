@@ -15,14 +15,13 @@ from attrs import define, field, frozen
 from fluxplug.errors import FluxplugError, ParseError
 from fluxplug.values.hostlist import Hostlist
 from fluxplug.values.idset import MAX_ID, IDset
-
-from .description import CONTAINMENT
+from fluxplug_pool_graph.description import CONTAINMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from .description import Description, Vertex
-    from .matcher import Taken
+    from fluxplug_pool_graph.description import Description, Vertex
+    from fluxplug_pool_graph.matcher import Taken
 
 #: Every format, in the order in which help lists them.
 FORMATS = ("simple", "pretty_simple", "jgf", "jgf_shorthand", "rlite", "rv1", "rv1_nosched", "rv1_shorthand")

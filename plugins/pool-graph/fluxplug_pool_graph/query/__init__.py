@@ -10,9 +10,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from .commands import Quit, execute
-from .options import UsageError, read_options, usage
-from .session import StartError, open_session, tell_load
+from fluxplug_pool_graph.query.commands import Quit, execute
+from fluxplug_pool_graph.query.options import UsageError, read_options, usage
+from fluxplug_pool_graph.query.session import StartError, open_session, tell_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,10 +10,9 @@ from attrs import frozen
 from fluxplug.errors import ParseError
 from fluxplug.values.idset import IDset
 from fluxplug_pool_graph.matcher import MatcherError, Verdict, Visits
+from fluxplug_pool_graph.query import match
+from fluxplug_pool_graph.query.session import BAR, Session, State, read_text
 from fluxplug_pool_graph.readers import GraphReadError, read
-
-from . import match
-from .session import BAR, Session, State, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

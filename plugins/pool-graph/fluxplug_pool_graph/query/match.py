@@ -11,10 +11,9 @@ from fluxplug_pool_graph.constraint import JobspecError
 from fluxplug_pool_graph.expression import parse_expression
 from fluxplug_pool_graph.jobspec import compile_jobspec
 from fluxplug_pool_graph.matcher import LIFETIME, Hold, MatcherError, Operation, Outcome, Verdict
+from fluxplug_pool_graph.query.session import BAR, Job, Session, State, read_text
 from fluxplug_pool_graph.readers import GraphReadError, read
 from fluxplug_pool_graph.writers import WriterError
-
-from .session import BAR, Job, Session, State, read_text
 
 _OPERATIONS = {operation.value: operation for operation in Operation}
 _UPDATE_READERS = ("jgf", "jgf_shorthand", "rv1exec")

@@ -13,15 +13,13 @@ from fluxplug.errors import ConfigError, FluxplugError
 from fluxplug_pool_graph.filters import parse_filters
 from fluxplug_pool_graph.matcher import Matcher, MatcherError, Options, Outcome
 from fluxplug_pool_graph.policies import parse_policy
+from fluxplug_pool_graph.query.imitation import Imitation
 from fluxplug_pool_graph.readers import GraphReadError, read
 from fluxplug_pool_graph.writers import Result, write
 
-from .imitation import Imitation
-
 if TYPE_CHECKING:
     from fluxplug_pool_graph.description import Description
-
-    from .options import Settings
+    from fluxplug_pool_graph.query.options import Settings
 
 BAR = "INFO: =============================\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -50,7 +51,7 @@ class Graph:
 
     def __init__(self, description: Description, options: Options) -> None:
         self.options = options
-        self.filters = options.filters
+        self.filters = copy.deepcopy(options.filters)  # leaf types are added to it
         self.description = description
         self.types = number_types(description.types, self.filters)
         self.states = [State(Planner(vertex.size)) for vertex in description.vertices]

@@ -47,5 +47,6 @@ void test_jgf_errors(void);
 void test_tables(void);
 void test_planner(void);
 void test_memory(void);
+void test_large(void);
 
 #endif

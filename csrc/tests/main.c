@@ -8,6 +8,7 @@ int main(void) {
     test_tables();
     test_planner();
     test_memory();
+    test_large();
     printf("%d checks, %d failed\n", harness_checks, harness_failures);
     return harness_failures != 0;
 }

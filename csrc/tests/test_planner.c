@@ -146,7 +146,7 @@ static void test_together(void) {
 }
 
 /* Large: many points, then none, by a sum that is known. */
-static void test_large(void) {
+static void test_many(void) {
     enum { COUNT = 20000 };
     fg_planner *p = fg_planner_new(NULL, COUNT);
     if (!p) abort();
@@ -167,5 +167,5 @@ void test_planner(void) {
     for (unsigned seed = 1; seed <= seeds; seed++) history(seed, 800, seed % 3 ? 400 : 40, seed % 2 ? 1000 : 5);
     test_edges();
     test_together();
-    test_large();
+    test_many();
 }

@@ -14,7 +14,7 @@ from fluxplug_pool_graph.query import run
 from slow import SlowMatcher
 
 FILES = ("cases.jsonl", "random_visible.jsonl")
-EVERY = 1 if os.environ.get("FLUXPLUG_SLOW") else 5
+EVERY = 1 if os.environ.get("FLUXPLUG_SLOW") else 8
 #: This one takes longer than all others together.
 LONG = {"t3006-resource-advanced/003"}
 

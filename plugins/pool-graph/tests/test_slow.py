@@ -24,8 +24,7 @@ def test_a_planner_is_a_total_less_what_is_booked(spans):
     for start, duration, amount, keep in spans:
         try:
             span = planner.add(start, duration, amount)
-        except RefusedError as exc:
-            assert exc.code == errno.EBUSY
+        except RefusedError:
             continue
         booked[span] = (start, start + duration, amount)
         if not keep:

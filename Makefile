@@ -44,7 +44,7 @@ bench: $(VENV)/installed
 	$(BIN)/python bench/run.py
 
 clean:
-	rm -rf .venv .venv-3.* out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf csrc/build csrc/*.egg-info csrc/fluxplug_graph/*.so .venv .venv-3.* out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Made anew when PYTHON names another version, or when the Python that it was made of has gone.
 $(VENV)/python: force

@@ -222,8 +222,10 @@ int fg_write_jgf(const fg_graph *graph, fg_buffer *buffer);
  * Costs are for p points. */
 typedef struct fg_planner fg_planner;
 #define FG_TIME_END INT64_MAX
+/* Sums of changes stay within 64 bits, whatever is in between. Whoever sums up sizes of vertices, which may be larger, cuts them off here. */
+#define FG_MAX_TOTAL (INT64_MAX / 4)
 
-/* `total` >= 0. NULL when there is no memory or total is negative. */
+/* NULL when there is no memory, or when the total is not in [0, FG_MAX_TOTAL]. */
 fg_planner *fg_planner_new(const fg_allocator *allocator, int64_t total);
 void fg_planner_free(fg_planner *planner);
 int64_t fg_planner_total(const fg_planner *planner);
@@ -238,7 +240,8 @@ int fg_planner_add(fg_planner *planner, int64_t at, int64_t duration, int64_t am
 int fg_planner_remove(fg_planner *planner, int64_t at, int64_t duration, int64_t amount);
 /* Gives back `amount` of a larger span and keeps its points. As fg_planner_remove otherwise. */
 int fg_planner_reduce(fg_planner *planner, int64_t at, int64_t duration, int64_t amount);
-/* Changes the total, and with it what is available at every time; for graphs that grow or shrink. FG_RANGE where that would be below 0. */
+/* Changes the total, and with it what is available at every time; for graphs that grow or shrink. FG_RANGE where that would be below 0,
+ * or the total above FG_MAX_TOTAL. */
 int fg_planner_set_total(fg_planner *planner, int64_t total);
 
 /* The least that is available during the window, or FG_INVALID, FG_RANGE. O(log p). */

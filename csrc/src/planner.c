@@ -46,7 +46,7 @@ static void sum_up(fgp_child *child, uint32_t levels) {
 }
 
 fg_planner *fg_planner_new(const fg_allocator *allocator, int64_t total) {
-    if (total < 0) return NULL;
+    if (total < 0 || total > FG_MAX_TOTAL) return NULL;
     fg_allocator memory = fgm_allocator(allocator);
     fg_planner *planner = fgm_zeroed(&memory, 1, sizeof *planner);
     if (!planner) return NULL;
@@ -89,7 +89,7 @@ uint32_t fg_planner_points(const fg_planner *planner) {
 }
 
 int fg_planner_set_total(fg_planner *planner, int64_t total) {
-    if (total < 0 || planner->top.low < -total) return FG_RANGE;
+    if (total < 0 || total > FG_MAX_TOTAL || planner->top.low < -total) return FG_RANGE;
     planner->total = total;
     return FG_OK;
 }

@@ -128,6 +128,14 @@ static void test_edges(void) {
     CHECK(fg_planner_points(p) == 5);
     fg_planner_free(p);
     fg_planner_free(NULL);
+    CHECK(fg_planner_new(NULL, FG_MAX_TOTAL + 1) == NULL);
+    p = fg_planner_new(NULL, FG_MAX_TOTAL);
+    if (!p) abort();
+    for (int64_t at = 0; at < 400; at += 10) CHECK(fg_planner_add(p, (at * 7) % 400, 5, FG_MAX_TOTAL - at) == FG_OK);
+    CHECK(fg_planner_check(p) == FG_OK && fg_planner_earliest(p, 0, 100, FG_MAX_TOTAL) == 395);
+    for (int64_t at = 0; at < 400; at += 10) CHECK(fg_planner_remove(p, (at * 7) % 400, 5, FG_MAX_TOTAL - at) == FG_OK);
+    CHECK(fg_planner_set_total(p, FG_MAX_TOTAL + 1) == FG_RANGE && fg_planner_check(p) == FG_OK);
+    fg_planner_free(p);
 }
 
 static void test_together(void) {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING
 
 from .groups import Gathered, Group, Part, order
@@ -87,30 +86,36 @@ def _most_slots(slots: list[Resource], types: list[str], amounts: dict[str, int]
         fits = min(amounts[e.type] // per for e, per in zip(slots[0].children, sizes, strict=True))
         return [slots[0]] * min(wanted, fits)
 
-    @cache
-    def best(state: tuple[int, ...]) -> tuple[int, int]:
-        """The most slots from this state, and the first alternative that gets there (-1 for none)."""
-        found = (0, -1)
-        for number, slot in enumerate(slots):
-            rest = dict(zip(types, state, strict=True))
-            takes = [(entry.type, entry.count.fit(rest[entry.type])) for entry in slot.children]
-            if not takes or not all(per for _, per in takes):
-                continue
-            for kind, per in takes:
-                rest[kind] -= per
-            value = 1 + best(tuple(rest.values()))[0]
-            if value > found[0]:
-                found = (value, number)
-        return found
-
-    state = tuple(amounts[kind] for kind in types)
-    chosen = []
-    while True:
-        _, number = best(state)
-        if number < 0:
-            return chosen
-        chosen.append(slots[number])
+    def after(state: tuple[int, ...], slot: Resource) -> tuple[int, ...] | None:
+        """What one more slot of a kind leaves; None if it does not fit."""
         rest = dict(zip(types, state, strict=True))
-        for entry in slots[number].children:
-            rest[entry.type] -= entry.count.fit(rest[entry.type])
-        state = tuple(rest.values())
+        takes = [(entry.type, entry.count.fit(rest[entry.type])) for entry in slot.children]
+        if not takes or not all(per for _, per in takes):
+            return None
+        for kind, per in takes:
+            rest[kind] -= per
+        return tuple(rest.values())
+
+    # State to the most slots from there, and the first alternative that gets there. By a stack, because states go deep.
+    best: dict[tuple[int, ...], tuple[int, Resource | None]] = {}
+    start = tuple(amounts[kind] for kind in types)
+    stack = [start]
+    while stack:
+        state = stack[-1]
+        following = [(slot, rest) for slot in slots if (rest := after(state, slot)) is not None]
+        unknown = [rest for _, rest in following if rest not in best]
+        if unknown:
+            stack += unknown
+            continue
+        stack.pop()
+        found: tuple[int, Resource | None] = (0, None)
+        for slot, rest in following:
+            if 1 + best[rest][0] > found[0]:
+                found = (1 + best[rest][0], slot)
+        best[state] = found
+    chosen = []
+    state = start
+    while (slot := best[state][1]) is not None:
+        chosen.append(slot)
+        state = after(state, slot) or state
+    return chosen

@@ -29,6 +29,7 @@ void fgb_close(fgb_builder *builder) {
     if (!graph) return;
     const fg_allocator *memory = &graph->memory;
     fgm_free(memory, builder->path);
+    fgm_free(memory, builder->hash);
     fgm_free(memory, builder->offset);
     fgm_free(memory, builder->others);
     fgm_free(memory, builder->source);
@@ -116,6 +117,9 @@ static bool widen(fgb_builder *builder) {
     fgb_text *path = fgm_resize(memory, builder->path, wanted * sizeof *path);
     if (!path) return false;
     builder->path = path;
+    uint32_t *hash = fgm_resize(memory, builder->hash, wanted * sizeof *hash);
+    if (!hash) return false;
+    builder->hash = hash;
     graph->capacity = wanted;
     return true;
 }
@@ -172,23 +176,25 @@ static bool is_root(const char *path, size_t length) {
     return slashes == 1;
 }
 
-int fgb_add_path(fgb_builder *builder, uint32_t subsystem, fgb_text text, uint64_t offset) {
+int fgb_add_path(fgb_builder *builder, uint32_t subsystem, fgb_text text, uint32_t hash, uint64_t offset) {
     fg_graph *graph = builder->graph;
     uint32_t vertex = graph->count - 1;
     const char *name = fg_subsystem_name(graph, subsystem);
+    size_t length;
+    const char *path = fgb_text_at(builder, text, &length);
     if (subsystem != FG_CONTAINMENT) {
         bool ok;
-        fgb_path one = {.vertex = vertex, .subsystem = (uint8_t)subsystem, .text = text};
+        fgb_path one = {.vertex = vertex, .hash = hash, .subsystem = (uint8_t)subsystem, .text = text};
         FGM_PUSH(ok, &graph->memory, builder->others, builder->other_count, builder->other_capacity, one);
         if (!ok) return fge_no_memory(builder->error);
     } else if (builder->path[vertex]) {
         fge_set(builder->error, FG_DUPLICATE, offset);
         fge_detail(builder->error, "key paths.%s twice", name);
         return FG_DUPLICATE;
-    } else
+    } else {
         builder->path[vertex] = text;
-    size_t length;
-    const char *path = fgb_text_at(builder, text, &length);
+        builder->hash[vertex] = hash;
+    }
     if (!is_root(path, length)) return FG_OK;
     if (graph->root[subsystem] != FG_NONE) {
         fge_set(builder->error, FG_DUPLICATE, offset);
@@ -201,8 +207,9 @@ int fgb_add_path(fgb_builder *builder, uint32_t subsystem, fgb_text text, uint64
     return FG_OK;
 }
 
-static uint32_t path_hash(const char *path, size_t length, int32_t rank) {
-    return (uint32_t)fgs_mix(fgs_hash(path, length) + (uint32_t)rank);
+/* Paths that many ranks share do not end up in one place. */
+static uint32_t with_rank(uint32_t hash, int32_t rank) {
+    return (uint32_t)fgs_mix(hash + ((uint64_t)(uint32_t)rank << 32));
 }
 
 /* The vertex of an entry of the slots, and its path. */
@@ -216,15 +223,24 @@ static uint32_t entry_of(const fgb_builder *builder, uint32_t entry, fgb_text *t
     return entry - 1;
 }
 
-uint32_t fgb_find(const fgb_builder *builder, const char *path, size_t length, int32_t rank) {
+void fgb_expect(const fgb_builder *builder, uint32_t hash, int32_t rank) {
+#if defined(__GNUC__)
+    if (builder->slots) __builtin_prefetch(&builder->slots[with_rank(hash, rank) & builder->slot_mask], 1);
+#else
+    (void)builder, (void)hash, (void)rank;
+#endif
+}
+
+uint32_t fgb_find(const fgb_builder *builder, fgb_text text, uint32_t hash, int32_t rank) {
     if (!builder->slots) return FG_NONE;
-    uint32_t hash = path_hash(path, length, rank), slot = hash & builder->slot_mask;
+    hash = with_rank(hash, rank);
+    uint32_t slot = hash & builder->slot_mask;
     for (; builder->slots[slot].entry; slot = (slot + 1) & builder->slot_mask) {
         if (builder->slots[slot].hash != hash) continue;
-        fgb_text text;
-        size_t have;
-        uint32_t vertex = entry_of(builder, builder->slots[slot].entry, &text);
-        const char *found = fgb_text_at(builder, text, &have);
+        fgb_text other;
+        size_t length, have;
+        uint32_t vertex = entry_of(builder, builder->slots[slot].entry, &other);
+        const char *path = fgb_text_at(builder, text, &length), *found = fgb_text_at(builder, other, &have);
         if (builder->graph->rank[vertex] == rank && have == length && memcmp(found, path, length) == 0) return vertex;
     }
     return FG_NONE;
@@ -249,12 +265,11 @@ int fgb_note_path(fgb_builder *builder, uint32_t subsystem) {
         builder->slots = wider;
         builder->slot_mask = (uint32_t)(wanted - 1);
     }
-    fgb_text text;
-    size_t length;
-    fgb_slot one = {.entry = subsystem == FG_CONTAINMENT ? builder->graph->count : FGB_OTHER | builder->other_count};
-    uint32_t vertex = entry_of(builder, one.entry, &text);
-    const char *path = fgb_text_at(builder, text, &length);
-    one.hash = path_hash(path, length, builder->graph->rank[vertex]);
+    uint32_t vertex = builder->graph->count - 1;
+    bool contained = subsystem == FG_CONTAINMENT;
+    fgb_slot one = {.entry = contained ? vertex + 1 : FGB_OTHER | builder->other_count};
+    uint32_t hash = contained ? builder->hash[vertex] : builder->others[builder->other_count - 1].hash;
+    one.hash = with_rank(hash, builder->graph->rank[vertex]);
     place(builder->slots, builder->slot_mask, one);
     builder->slot_count++;
     return FG_OK;
@@ -300,6 +315,7 @@ fg_graph *fgb_finish(fgb_builder *builder) {
     builder->graph = NULL; /* fgb_close must not touch it any more */
     fg_allocator memory = graph->memory;
     fgm_free(&memory, builder->path);
+    fgm_free(&memory, builder->hash);
     fgm_free(&memory, builder->offset);
     fgm_free(&memory, builder->others);
     fgm_free(&memory, builder->source);

@@ -21,6 +21,7 @@ typedef struct fgb_vertex {
 
 typedef struct fgb_path {
     uint32_t vertex;
+    uint32_t hash;
     uint8_t subsystem;
     fgb_text text;
 } fgb_path;
@@ -36,6 +37,7 @@ typedef struct fgb_builder {
     fg_error *error;
     const char *base;    /* what offsets of fgb_text count from */
     fgb_text *path;      /* of each vertex in containment; 0: none */
+    uint32_t *hash;      /* of that path, so that indexes need not read the text again */
     uint64_t *offset;    /* where each edge stands, for errors */
     fgb_path *others;    /* paths in other subsystems */
     uint32_t *source, *target;
@@ -62,10 +64,17 @@ uint32_t fgb_string(fgb_builder *builder, const char *text, size_t length);
 fgb_text fgb_reference(fgb_builder *builder, const char *text, size_t length, bool stays);
 
 int fgb_add_vertex(fgb_builder *builder, const fgb_vertex *fields, uint64_t offset);
+/* The hash of a path, for what follows. */
+static inline uint32_t fgb_hash(const char *path, size_t length) {
+    return (uint32_t)fgs_hash(path, length);
+}
+
 /* A path of the vertex that was added last. */
-int fgb_add_path(fgb_builder *builder, uint32_t subsystem, fgb_text text, uint64_t offset);
+int fgb_add_path(fgb_builder *builder, uint32_t subsystem, fgb_text text, uint32_t hash, uint64_t offset);
 /* The vertex that has this path and rank, of those whose paths were noted; FG_NONE. */
-uint32_t fgb_find(const fgb_builder *builder, const char *path, size_t length, int32_t rank);
+uint32_t fgb_find(const fgb_builder *builder, fgb_text text, uint32_t hash, int32_t rank);
+/* Says that fgb_find will be asked soon: it waits for memory mostly. */
+void fgb_expect(const fgb_builder *builder, uint32_t hash, int32_t rank);
 /* Notes the path that was added last, for fgb_find. */
 int fgb_note_path(fgb_builder *builder, uint32_t subsystem);
 int fgb_add_edge(fgb_builder *builder, uint32_t source, uint32_t target, uint32_t subsystem, uint64_t offset);

@@ -7,8 +7,16 @@ enum key { TYPE, PATHS, BASENAME, NAME, ID, UNIQ_ID, RANK, STATUS, EXCLUSIVE, UN
 static const char *const key_names[KEYS] = {"type", "paths", "basename", "name", "id", "uniq_id", "rank", "status", "exclusive", "unit",
                                             "size", "properties"};
 
+/* KEYS where it is none. */
+static enum key key_of(fgj_slice slice) {
+    static const unsigned char lengths[KEYS] = {4, 5, 8, 4, 2, 7, 4, 6, 9, 4, 4, 10};
+    enum key key = 0;
+    while (key < KEYS && (lengths[key] != slice.length || memcmp(key_names[key], slice.text, slice.length) != 0)) key++;
+    return key;
+}
+
 typedef struct found_path {
-    uint32_t subsystem;
+    uint32_t subsystem, hash;
     uint64_t offset;
     fgb_text text;
 } found_path;
@@ -106,7 +114,8 @@ static bool within(loader *load, int64_t low, int64_t high, const char *expected
     return (*out >= low && *out <= high) || fgj_fail(&load->json, FG_FORMAT, load->json.value, expected);
 }
 
-static bool read_paths(loader *load) {
+/* `rank` is what is known of the rank so far. */
+static bool read_paths(loader *load, int32_t rank) {
     fgj_slice key;
     load->path_count = 0;
     if (!fgj_enter(&load->json, '{')) return false;
@@ -117,7 +126,11 @@ static bool read_paths(loader *load) {
         path.subsystem = (uint32_t)subsystem;
         for (uint32_t i = 0; i < load->path_count; i++)
             if (load->paths[i].subsystem == path.subsystem) return twice(load, "a subsystem twice");
+        size_t length;
         if (!lasting(load, &path.text)) return false;
+        const char *text = fgb_text_at(&load->build, path.text, &length);
+        path.hash = fgb_hash(text, length);
+        fgb_expect(&load->build, path.hash, rank);
         bool ok;
         FGM_PUSH(ok, load->json.memory, load->paths, load->path_count, load->path_capacity, path);
         if (!ok) return no_memory(load);
@@ -165,7 +178,7 @@ static bool read_value(loader *load, jgf_node *node, enum key key) {
             if (type < 0) return !(load->json.failed = true);
             fields->type = (uint16_t)type;
             return true;
-        case PATHS: return read_paths(load);
+        case PATHS: return read_paths(load, fields->rank);
         case BASENAME: return interned(load, &fields->basename);
         case NAME: return lasting(load, &node->name);
         case ID: return fgj_integer(&load->json, &fields->id);
@@ -192,8 +205,7 @@ static bool read_metadata(loader *load, jgf_node *node) {
     node->metadata = true;
     if (!fgj_enter(&load->json, '{')) return malformed(load, node, 0, 0, "metadata", NULL);
     while (fgj_member(&load->json, &slice)) {
-        enum key key = 0;
-        while (key < KEYS && (strlen(key_names[key]) != slice.length || memcmp(key_names[key], slice.text, slice.length) != 0)) key++;
+        enum key key = key_of(slice);
         if (key == KEYS) {
             if (!fgj_skip(&load->json)) return malformed(load, node, 0, 0, NULL, NULL);
             continue;
@@ -244,9 +256,7 @@ static bool number_node(loader *load, jgf_node *node) {
 /* A vertex that has one of the paths, and the rank. */
 static uint32_t same_vertex(const loader *load, const jgf_node *node) {
     for (uint32_t i = 0; i < load->path_count; i++) {
-        size_t length;
-        const char *path = fgb_text_at(&load->build, load->paths[i].text, &length);
-        uint32_t vertex = fgb_find(&load->build, path, length, node->fields.rank);
+        uint32_t vertex = fgb_find(&load->build, load->paths[i].text, load->paths[i].hash, node->fields.rank);
         if (vertex != FG_NONE) return vertex;
     }
     return FG_NONE;
@@ -264,6 +274,10 @@ static bool name_vertex(loader *load, const char *id, size_t length) {
     return false;
 }
 
+static bool add_path(fgb_builder *build, const found_path *path) {
+    return fgb_add_path(build, path->subsystem, path->text, path->hash, path->offset) == FG_OK && fgb_note_path(build, path->subsystem) == FG_OK;
+}
+
 static bool add_node(loader *load, jgf_node *node) {
     fgb_builder *build = &load->build;
     size_t length;
@@ -278,8 +292,7 @@ static bool add_node(loader *load, jgf_node *node) {
         vertex = build->graph->count - 1;
         mark = 0;
         for (uint32_t i = 0; ok && i < load->path_count; i++)
-            ok = fgb_add_path(build, load->paths[i].subsystem, load->paths[i].text, load->paths[i].offset) == FG_OK &&
-                 fgb_note_path(build, load->paths[i].subsystem) == FG_OK;
+            ok = add_path(build, &load->paths[i]);
         if (!ok) return name_vertex(load, id, length);
     }
     bool ok = fgi_add(&load->ids, id, length, load->nodes, load->nodes);

@@ -111,6 +111,7 @@ static bool permute(fgb_builder *builder, const preorder *walk) {
     FGG_COLUMNS(COLUMN)
     FGG_OPTIONAL(COLUMN)
     PERMUTE(fgb_text, path, builder)
+    PERMUTE(uint32_t, hash, builder)
 #undef COLUMN
 #undef PERMUTE
     for (uint32_t e = 0; e < builder->edges; e++) {

@@ -69,6 +69,14 @@ static const char *entry_text(const fgb_builder *builder, uint32_t entry, size_t
     return fgs_text(&graph->strings, string);
 }
 
+static uint32_t entry_hash(const fgb_builder *builder, uint32_t entry) {
+    const fg_graph *graph = builder->graph;
+    if (entry < graph->count) return builder->hash[entry];
+    size_t length;
+    const char *path = entry_text(builder, entry, &length);
+    return (uint32_t)fgs_hash(path, length);
+}
+
 static uint32_t entry_vertex(const fg_graph *graph, uint32_t entry) {
     return entry < graph->count ? entry : graph->paths[entry - graph->count].vertex;
 }
@@ -77,10 +85,11 @@ static uint32_t entry_vertex(const fg_graph *graph, uint32_t entry) {
 static bool insert(fgb_builder *builder, uint32_t entry) {
     fg_graph *graph = builder->graph;
     size_t length, have;
-    const char *path = entry_text(builder, entry, &length);
-    uint32_t slot = (uint32_t)fgs_hash(path, length) & graph->path_mask;
+    uint32_t hash = entry_hash(builder, entry), slot = hash & graph->path_mask;
     for (; graph->path_slots[slot]; slot = (slot + 1) & graph->path_mask) {
         uint32_t head = graph->path_slots[slot] - 1;
+        if (entry_hash(builder, head) != hash) continue;
+        const char *path = entry_text(builder, entry, &length);
         const char *text = entry_text(builder, head, &have);
         if (have != length || memcmp(text, path, length) != 0) continue;
         if (entry_vertex(graph, head) == entry_vertex(graph, entry)) return true; /* one path in two subsystems */

@@ -100,7 +100,8 @@ static bool add_vertex(tables *load, uint32_t v) {
             return fail(load, FG_INVALID, i, "path", "no such string");
         int number = fgb_subsystem(build, subsystem, subsystem_length, i);
         fgb_text reference = number < 0 ? 0 : fgb_reference(build, path, path_length, true);
-        if (!reference || fgb_add_path(build, (uint32_t)number, reference, i) != FG_OK) return false;
+        uint32_t hash = fgb_hash(path, path_length);
+        if (!reference || fgb_add_path(build, (uint32_t)number, reference, hash, i) != FG_OK) return false;
     }
     return true;
 }

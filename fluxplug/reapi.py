@@ -47,7 +47,8 @@ class ReapiCli:
         """Find the resources of a jobspec (YAML or JSON) and give them to a new job.
 
         With `orelse_reserve` they may also be promised for later, at the earliest time; `reserved` is then true and `at` that time. No
-        match is no error: it is `(jobid, False, "", 0, overhead)`, and the id is used up.
+        match is no error: it is `(jobid, False, "", 0, overhead)`, and the id is used up. (A format that cannot say what was taken, as R
+        cannot say nodes without cores, has an empty text too; `info` then knows the job.)
 
         `operation` says it by name: `allocate`, `allocate_orelse_reserve`, `allocate_with_satisfiability`; `without_allocating` and
         `without_allocating_future` tell what there would be, take nothing, and have 2**64-1 for a job id; `satisfiability` has the next

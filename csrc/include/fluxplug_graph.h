@@ -258,4 +258,130 @@ int64_t fg_planner_next(const fg_planner *planner, int64_t time, int64_t *availa
 /* FG_OK, or FG_INVALID where the tree is not what it should be. O(p). */
 int fg_planner_check(const fg_planner *planner);
 
+/* ---- Matching ------------------------------------------------------------------------------------------------------------------------ */
+/* A matcher adds time, filters and jobs to a graph: it finds what a request asks for, and books it (fluxion.md sections 3 to 7). The graph is
+ * the caller's, and lives longer than the matcher; nobody else changes its status meanwhile.
+ *
+ * Vertices have the caller's numbers here, fg_match_options.numbers: place[k] is the number of the vertex made k-th. Results hold until the next
+ * call that takes the matcher without const. Types are those of the graph; larger numbers are types without a vertex. Inside filters types stand by their numbers.
+ * A call that returns an error has changed nothing. Costs are in the comments of csrc/src/match_*.c. */
+typedef struct fg_matcher fg_matcher;
+typedef struct fg_request fg_request;
+
+enum fg_match_order { FG_ORDER_HIGH, FG_ORDER_LOW, FG_ORDER_LOCALITY, FG_ORDER_VARIATION };
+
+typedef struct fg_type_pair {
+    uint32_t high, low;
+} fg_type_pair;
+
+typedef struct fg_match_options {
+    int order;                   /* fg_match_order */
+    int node_centric, node_exclusive, stop_early, flexible;
+    uint32_t dominant;           /* subsystem */
+    int64_t lifetime;            /* seconds */
+    const uint32_t *numbers;     /* one a vertex, all different */
+    uint32_t everywhere_count, specific_count;
+    const uint32_t *everywhere;  /* types counted at all others */
+    const fg_type_pair *specific; /* type `low` counted at type `high` */
+} fg_match_options;
+
+/* NULL and *code: FG_NO_MEMORY, FG_INVALID, FG_NOT_FOUND (no root in the dominant subsystem), FG_LIMIT (more than FG_MAX_DEPTH levels). O(V + E). */
+fg_matcher *fg_matcher_new(fg_graph *graph, const fg_match_options *options, const fg_allocator *allocator, int *code);
+void fg_matcher_free(fg_matcher *matcher);
+/* Moves plans, jobs, filters and weights of `old` here, where the numbers say that a vertex is the same, and makes filters anew (7.5). `old` may
+ * only be freed after that. On an error both are as they were. */
+int fg_matcher_adopt(fg_matcher *matcher, fg_matcher *old);
+/* The types that are counted at certain others by now, with those that the graph itself added (4.3): how many; written as far as there is room. */
+uint32_t fg_matcher_specific(const fg_matcher *matcher, fg_type_pair *pairs, uint32_t room);
+/* Changes the status of one vertex, and counts nodes (7.6). */
+int fg_matcher_set_down(fg_matcher *matcher, uint32_t vertex, int down);
+
+/* Entries of a request; those of one list stand together. Lists: variant i is entries [variant_first[i], + variant_count[i]), what is wanted
+ * below entry e is [first[e], + count[e]) and comes behind e. */
+typedef struct fg_request_tables {
+    uint32_t entries, variants;
+    const uint32_t *variant_first, *variant_count;
+    const uint32_t *type, *label, *first, *count; /* label 0: none */
+    const int64_t *least, *most, *operand;
+    const uint8_t *operator_;                     /* '+', '*', '^' */
+    const int8_t *exclusive;                      /* -1: not said */
+    const uint8_t *accepts;                       /* a bit a vertex by the caller's number, lowest first: the constraint; or NULL */
+    size_t accept_bytes;
+} fg_request_tables;
+fg_request *fg_request_new(const fg_request_tables *tables, const fg_allocator *allocator, int *code);
+void fg_request_free(fg_request *request);
+
+enum fg_operation { FG_ALLOCATE, FG_OR_RESERVE, FG_WITH_SATISFIABILITY, FG_SATISFIABILITY, FG_WITHOUT_ALLOCATING, FG_WITHOUT_FUTURE };
+enum fg_verdict { FG_DONE, FG_LATER, FG_NEVER, FG_NOTHING, FG_UNUSABLE };
+
+typedef struct fg_span {
+    int64_t job, start, duration;
+} fg_span;
+
+/* One vertex of a result, children before parents. `parent` is -1 at the root. */
+typedef struct fg_row {
+    int64_t vertex, parent, level, amount, exclusive, shown;
+} fg_row;
+typedef struct fg_label {
+    uint32_t vertex, label;
+} fg_label;
+/* What the original would write to its error text: siblings of one type (number), an exclusivity conflict (entry, vertex), not enough slots. */
+enum fg_event_kind { FG_SIBLINGS, FG_CONFLICT, FG_NOT_ENOUGH };
+typedef struct fg_event {
+    uint32_t kind, number, vertex;
+} fg_event;
+
+typedef struct fg_outcome {
+    int verdict, failure; /* fg_verdict; errno of the last check that failed, or 0 */
+    int64_t at, duration;
+    int has_visits;
+    uint64_t entered, succeeded, more_entered, more_succeeded;
+    uint32_t rows, labels, events;
+    const fg_row *row;
+    const fg_label *label;
+    const fg_event *event;
+    uint32_t failed; /* of an update: the step that could not be taken, or FG_NONE */
+} fg_outcome;
+
+/* One operation (5.1). `whole` are types to be taken with all below them, beside those of the request. FG_NOT_FOUND: the root has no filter, so
+ * later times cannot be searched. FG_LIMIT: deeper than FG_MAX_DEPTH. */
+int fg_match(fg_matcher *matcher, fg_request *request, int operation, int64_t job, int64_t duration, const uint32_t *whole, uint32_t whole_count,
+             fg_outcome *outcome);
+
+/* An update (7.4), as steps in order: FG_STEP_CHECK (the vertex must be free), FG_STEP_BOOK (its whole size), FG_STEP_MARK and
+ * FG_STEP_MARK_EXCLUSIVE (the edge from `vertex` to `target`). With `commit` 0, or when a step cannot be taken, nothing stays. */
+enum fg_step_kind { FG_STEP_CHECK, FG_STEP_BOOK, FG_STEP_MARK, FG_STEP_MARK_EXCLUSIVE };
+typedef struct fg_step {
+    uint32_t kind, vertex, target;
+} fg_step;
+int fg_update(fg_matcher *matcher, const fg_span *span, const fg_step *steps, uint32_t count, int root_exclusive, int commit, const uint32_t *whole,
+              uint32_t whole_count, fg_outcome *outcome);
+
+typedef struct fg_released {
+    int known;  /* whether the root knew the job */
+    uint64_t entered, succeeded;
+} fg_released;
+/* Gives back all that a job holds below what the root knows of it, or everywhere where the root does not know it (7.2). Never fails. */
+void fg_cancel(fg_matcher *matcher, int64_t job, fg_released *released);
+/* Parts of a partial cancel (7.3). fg_release gives back what the job has of these vertices; fg_release_above takes what these had off the filters
+ * of all above `vertex`. The amounts, one a counted type, are added up in the caller's array of fg_counted_types items. */
+uint32_t fg_counted_types(const fg_matcher *matcher);
+int fg_release(fg_matcher *matcher, int64_t job, const uint32_t *vertices, uint32_t count, int64_t *amounts);
+int fg_release_above(fg_matcher *matcher, int64_t job, uint32_t vertex, const int64_t *amounts);
+
+/* What a job holds: a bit a kind. */
+enum fg_hold_kind { FG_HAS_TAG = 1, FG_HAS_COUNT = 4, FG_HAS_ALLOCATION = 8, FG_HAS_RESERVATION = 16 };
+typedef struct fg_hold {
+    int64_t vertex, kinds;
+} fg_hold;
+/* The number of holds of a job, 0 if it is not known; FG_NO_MEMORY. */
+int64_t fg_job_holds(fg_matcher *matcher, int64_t job, const fg_hold **holds);
+/* Jobs in no order: the number; ids are written as far as there is room. */
+uint32_t fg_jobs(const fg_matcher *matcher, int64_t *ids, uint32_t room);
+/* Whether some job holds the vertex exclusively: bits of FG_HAS_ALLOCATION, FG_HAS_RESERVATION. */
+int fg_vertex_held(const fg_matcher *matcher, uint32_t vertex);
+/* Type `index` of the filter of a vertex: what is taken at time 0 (by all, or by one job if `job` is not NULL), and the total. FG_NOT_FOUND past
+ * the end, or where there is no filter. */
+int fg_vertex_filter(const fg_matcher *matcher, uint32_t vertex, uint32_t index, const int64_t *job, uint32_t *type, int64_t *used, int64_t *total);
+
 #endif

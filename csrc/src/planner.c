@@ -40,7 +40,7 @@ static void sum_inner(const fgp_inner *inner, fgp_child *out) {
     out->high = high;
 }
 
-static void sum_up(fgp_child *child, uint32_t levels) {
+void fgp_sum_up(fgp_child *child, uint32_t levels) {
     if (levels) sum_inner(child->node, child);
     else sum_leaf(child->node, child);
 }
@@ -131,8 +131,8 @@ static bool split(const fg_planner *planner, fgp_inner *inner, uint32_t at, uint
     memmove(child + 2, child + 1, (inner->count - at - 1u) * sizeof *child);
     child[1] = right;
     inner->count++;
-    sum_up(child, levels);
-    sum_up(child + 1, levels);
+    fgp_sum_up(child, levels);
+    fgp_sum_up(child + 1, levels);
     return true;
 }
 
@@ -194,7 +194,7 @@ static bool put_point(fg_planner *planner, int64_t time, int64_t change, uint32_
     }
     leaf->points[at].change += change;
     leaf->points[at].spans += spans;
-    for (uint32_t i = levels + 1; i-- > 0;) sum_up(path[i], levels - i);
+    for (uint32_t i = levels + 1; i-- > 0;) fgp_sum_up(path[i], levels - i);
     return true;
 }
 
@@ -234,7 +234,7 @@ static void take_point(fg_planner *planner, int64_t time, int64_t change, uint32
     }
     for (uint32_t i = levels + 1; i-- > 0;) {
         if (!empty) {
-            sum_up(path[i], levels - i);
+            fgp_sum_up(path[i], levels - i);
             continue;
         }
         /* Never the root: point 0 stays. */
@@ -289,6 +289,16 @@ int fg_planner_remove(fg_planner *planner, int64_t at, int64_t duration, int64_t
     return give_back(planner, at, duration, amount, 1);
 }
 
+void fgp_take_back(fg_planner *planner, int64_t at, int64_t duration, int64_t amount) {
+    take_point(planner, at, amount, 1);
+    take_point(planner, at + duration, -amount, 1);
+}
+
+void fgp_give_back(fg_planner *planner, int64_t at, int64_t duration, int64_t amount) {
+    take_point(planner, at, amount, 0);
+    take_point(planner, at + duration, -amount, 0);
+}
+
 int fg_planner_reduce(fg_planner *planner, int64_t at, int64_t duration, int64_t amount) {
     return give_back(planner, at, duration, amount, 0);
 }
@@ -311,7 +321,7 @@ static bool check_below(const fg_planner *planner, const fgp_child *child, uint3
         }
         *points += leaf->count;
     }
-    sum_up(&again, levels);
+    fgp_sum_up(&again, levels);
     return again.first == child->first && again.last == child->last && again.sum == child->sum && again.low == child->low &&
            again.high == child->high;
 }

@@ -39,4 +39,11 @@ struct fg_planner {
     uint32_t points, levels;
 };
 
+/* Recomputes the summary of a child from what is below it; `levels` is 0 for a leaf. */
+void fgp_sum_up(fgp_child *child, uint32_t levels);
+/* fg_planner_remove for a span that is known to be there, whatever is available after that: a total may have shrunk meanwhile. */
+void fgp_take_back(fg_planner *planner, int64_t at, int64_t duration, int64_t amount);
+/* fg_planner_reduce likewise. */
+void fgp_give_back(fg_planner *planner, int64_t at, int64_t duration, int64_t amount);
+
 #endif

@@ -1,6 +1,6 @@
-"""The graph in C, as a Python object: the one module that holds cffi handles, and the one place where C codes become exceptions.
+"""The graph in C, as Python objects: the one module that holds cffi handles, and the one place where C codes become exceptions.
 
-`Graph` owns a graph of fluxplug_graph and frees it. Nothing of cffi leaves this module. What the numbers mean is said in
+`Graph` owns a graph of fluxplug_graph and frees it, `MatchCore` a matcher over one; native.py gives what goes in and out of that its meaning. Nothing of cffi leaves this module. What the numbers mean is said in
 csrc/include/fluxplug_graph.h: vertices are numbered in preorder of containment, so what lies below one is a range.
 """
 
@@ -14,10 +14,11 @@ from fluxplug_graph import ffi, lib
 
 from fluxplug.errors import FluxplugError, InfeasibleRequest, InsufficientResources
 from fluxplug_pool_graph.description import CONTAINMENT, Description, Edge, Vertex
+from fluxplug_pool_graph.matcher import Taken, Visits
 from fluxplug_pool_graph.readers.limits import GraphReadError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from typing_extensions import Buffer
 
@@ -109,6 +110,11 @@ class Graph:
         if not handle:
             check_code(error.code, error)
         return cls(handle)
+
+    @property
+    def handle(self) -> Any:
+        """For `MatchCore`, which works on the graph in place."""
+        return self._graph
 
     def __len__(self) -> int:
         return int(self._info.vertices)
@@ -264,6 +270,225 @@ class Graph:
         out = ffi.new("char[]", length + 1)
         lib.fg_path(self._graph, index, subsystem, out, length + 1)
         return _text(out)
+
+
+@frozen
+class MatchSettings:
+    """fg_match_options, but for the numbers: subsystem and types by number, `order` as fg_match_order counts."""
+
+    order: int
+    node_centric: bool
+    node_exclusive: bool
+    stop_early: bool
+    flexible: bool
+    dominant: int
+    lifetime: int
+    everywhere: list[int]
+    specific: list[tuple[int, int]]
+
+
+class CoreRequest:
+    """A request in the C core: fg_request_tables as columns."""
+
+    def __init__(self, columns: dict[str, list[int]], accepts: bytes | None) -> None:
+        """Raises GraphArgumentError, GraphDocumentError (nested too deeply)."""
+        buffers = {name: ffi.new(f"{_REQUEST[name]}[]", column) for name, column in columns.items()}
+        buffers["accepts"] = ffi.NULL if accepts is None else ffi.from_buffer("uint8_t[]", accepts)
+        sizes = {"entries": len(columns["type"]), "variants": len(columns["variant_first"])}
+        tables = ffi.new("fg_request_tables *", {**sizes, "accept_bytes": len(accepts or b""), **buffers})
+        code = ffi.new("int *")
+        handle = lib.fg_request_new(tables, ffi.NULL, code)
+        check_code(code[0], what="request")
+        self.handle = ffi.gc(handle, lib.fg_request_free)
+
+
+@frozen
+class CoreOutcome:
+    """fg_outcome. `labels` are pairs of vertex and label; `events` are kind, number and vertex."""
+
+    verdict: int
+    failure: int
+    at: int
+    duration: int
+    visits: Visits | None
+    more_visits: Visits
+    taken: list[Taken]
+    labels: list[tuple[int, int]]
+    events: list[tuple[int, int, int]]
+    failed: int | None
+
+
+class MatchCore:
+    """A matcher of the C core over a graph. Vertices have the caller's numbers: `numbers` has them in the order of `Graph.created`."""
+
+    def __init__(self, graph: Graph, settings: MatchSettings, numbers: array[int]) -> None:
+        """Raises GraphLookupError where the dominant subsystem has no root, GraphDocumentError where it is too deep."""
+        high, low = [pair[0] for pair in settings.specific], [pair[1] for pair in settings.specific]
+        specific = ffi.new("fg_type_pair[]", [{"high": h, "low": x} for h, x in zip(high, low, strict=True)])
+        everywhere = ffi.new("uint32_t[]", settings.everywhere)
+        options = ffi.new(
+            "fg_match_options *",
+            {
+                "order": settings.order,
+                "node_centric": settings.node_centric,
+                "node_exclusive": settings.node_exclusive,
+                "stop_early": settings.stop_early,
+                "flexible": settings.flexible,
+                "dominant": settings.dominant,
+                "lifetime": settings.lifetime,
+                "numbers": ffi.from_buffer("uint32_t[]", numbers),
+                "everywhere_count": len(settings.everywhere),
+                "everywhere": everywhere,
+                "specific_count": len(high),
+                "specific": specific,
+            },
+        )
+        code = ffi.new("int *")
+        handle = lib.fg_matcher_new(graph.handle, options, ffi.NULL, code)
+        check_code(code[0], what="matcher")
+        self._graph = graph  # must live as long
+        self._matcher = ffi.gc(handle, lib.fg_matcher_free)
+        self._out = ffi.new("fg_outcome *")
+        self._released = ffi.new("fg_released *")
+
+    def adopt(self, old: MatchCore) -> None:
+        """Take over plans, jobs and filters of a matcher that is not used any more."""
+        check_code(lib.fg_matcher_adopt(self._matcher, old._matcher), what="matcher")
+
+    def specific(self) -> list[tuple[int, int]]:
+        """Types counted at certain others, with those that the graph added."""
+        room = lib.fg_matcher_specific(self._matcher, ffi.NULL, 0)
+        pairs = ffi.new("fg_type_pair[]", room)
+        lib.fg_matcher_specific(self._matcher, pairs, room)
+        return [(int(pair.high), int(pair.low)) for pair in pairs]
+
+    def set_up(self, vertex: int, *, up: bool) -> None:
+        """Change the status of one vertex."""
+        check_code(lib.fg_matcher_set_down(self._matcher, vertex, not up), what=f"vertex {vertex}")
+
+    def match(
+        self, request: CoreRequest, operation: int, jobid: int, duration: int, whole: Collection[int]
+    ) -> CoreOutcome:
+        """One operation. Raises GraphLookupError where later times would have to be searched and the root has no filter."""
+        types = ffi.new("uint32_t[]", list(whole)) if whole else ffi.NULL
+        code = lib.fg_match(self._matcher, request.handle, operation, jobid, duration, types, len(whole), self._out)
+        if code:
+            check_code(code, what="match")
+        return self._outcome()
+
+    def update(
+        self,
+        span: tuple[int, int, int],
+        steps: list[tuple[int, int, int]],
+        whole: Collection[int],
+        *,
+        exclusive: bool,
+        commit: bool,
+    ) -> CoreOutcome:
+        """Steps of an update, for job, start and duration; `exclusive` tells of the root."""
+        rows = ffi.new("fg_step[]", steps)
+        types = ffi.new("uint32_t[]", list(whole))
+        check_code(
+            lib.fg_update(
+                self._matcher,
+                ffi.new("fg_span *", span),
+                rows,
+                len(steps),
+                exclusive,
+                commit,
+                types,
+                len(whole),
+                self._out,
+            ),
+            what="update",
+        )
+        return self._outcome()
+
+    def _outcome(self) -> CoreOutcome:
+        out = self._out
+        taken = []
+        if out.rows:
+            numbers = iter(ffi.unpack(ffi.cast("int64_t *", out.row), out.rows * 6))
+            taken = [
+                Taken(vertex, parent, level, amount, exclusive == 1, shown == 1)
+                for vertex, parent, level, amount, exclusive, shown in zip(*[numbers] * 6, strict=True)
+            ]
+        return CoreOutcome(
+            out.verdict,
+            out.failure,
+            out.at,
+            out.duration,
+            Visits(out.entered, out.succeeded) if out.has_visits else None,
+            Visits(out.more_entered, out.more_succeeded),
+            taken,
+            [(out.label[i].vertex, out.label[i].label) for i in range(out.labels)],
+            [(out.event[i].kind, out.event[i].number, out.event[i].vertex) for i in range(out.events)],
+            _index(out.failed),
+        )
+
+    def cancel(self, jobid: int) -> tuple[bool, Visits]:
+        """Give back what a job holds; whether the root knew it."""
+        lib.fg_cancel(self._matcher, jobid, self._released)
+        return bool(self._released.known), Visits(self._released.entered, self._released.succeeded)
+
+    def counted_types(self) -> int:
+        """How many types are counted."""
+        return int(lib.fg_counted_types(self._matcher))
+
+    def release(self, jobid: int, vertices: list[int]) -> array[int]:
+        """Give back what a job has of these vertices; the amounts, one a counted type."""
+        amounts = array("q", [0] * max(1, self.counted_types()))
+        code = lib.fg_release(self._matcher, jobid, vertices, len(vertices), ffi.from_buffer("int64_t[]", amounts))
+        check_code(code, what=f"job {jobid}")
+        return amounts
+
+    def release_above(self, jobid: int, vertex: int, amounts: array[int]) -> None:
+        """Take amounts off what a job has in the filters above a vertex."""
+        code = lib.fg_release_above(self._matcher, jobid, vertex, ffi.from_buffer("int64_t[]", amounts))
+        check_code(code, what=f"vertex {vertex}")
+
+    def holds(self, jobid: int) -> dict[int, int]:
+        """What a job holds: vertex to bits of HAS_*."""
+        rows = ffi.new("fg_hold const **")
+        count = lib.fg_job_holds(self._matcher, jobid, rows)
+        check_code(min(count, 0), what=f"job {jobid}")
+        holds: dict[int, int] = {}
+        for i in range(count):
+            holds[rows[0][i].vertex] = holds.get(rows[0][i].vertex, 0) | rows[0][i].kinds
+        return holds
+
+    def jobs(self) -> list[int]:
+        """All jobs that hold something, sorted."""
+        room = lib.fg_jobs(self._matcher, ffi.NULL, 0)
+        ids = ffi.new("int64_t[]", room)
+        lib.fg_jobs(self._matcher, ids, room)
+        return sorted(ffi.unpack(ids, room)) if room else []
+
+    def held(self, vertex: int) -> int:
+        """Whether jobs hold a vertex exclusively: bits of HAS_ALLOCATION and HAS_RESERVATION."""
+        return int(lib.fg_vertex_held(self._matcher, vertex))
+
+    def filter_of(self, vertex: int, jobid: int | None) -> list[tuple[int, int, int]]:
+        """Type, used now (by one job, or by all) and total of each type in the filter of a vertex; empty where it has none."""
+        kind, used, total = ffi.new("uint32_t *"), ffi.new("int64_t *"), ffi.new("int64_t *")
+        job = ffi.NULL if jobid is None else ffi.new("int64_t *", jobid)
+        rows: list[tuple[int, int, int]] = []
+        while lib.fg_vertex_filter(self._matcher, vertex, len(rows), job, kind, used, total) == lib.FG_OK:
+            rows.append((kind[0], used[0], total[0]))
+        return rows
+
+
+HAS_TAG: int = lib.FG_HAS_TAG
+HAS_COUNT: int = lib.FG_HAS_COUNT
+HAS_ALLOCATION: int = lib.FG_HAS_ALLOCATION
+HAS_RESERVATION: int = lib.FG_HAS_RESERVATION
+
+_REQUEST = {
+    **dict.fromkeys(("variant_first", "variant_count", "type", "label", "first", "count"), "uint32_t"),
+    **dict.fromkeys(("least", "most", "operand"), "int64_t"),
+    "operator_": "uint8_t",
+    "exclusive": "int8_t",
+}
 
 
 @frozen

@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 
 import pytest
 from fluxplug_pool_graph.query import run
@@ -101,3 +102,18 @@ def test_lines_keep_what_is_not_ascii_outside_the_c_locale(session, monkeypatch)
     assert 'EXPRESSION="jobid-tag=ƒ2"' in session(*lines)[1]
     monkeypatch.setenv("LC_ALL", "C")
     assert 'EXPRESSION="jobid-tag=2"' in session(*lines)[1]
+
+
+def test_a_terminal_without_line_editing(session, monkeypatch):
+    class Typed(io.StringIO):
+        def isatty(self):
+            return True
+
+    lines = iter(["get-status /cluster0", "quit"])
+    asked = []
+    monkeypatch.setitem(sys.modules, "readline", None)
+    monkeypatch.setattr("builtins.input", lambda prompt: asked.append(prompt) or next(lines))
+    session()  # writes the files
+    out = io.StringIO()
+    assert run(["-L", "R.json", "-f", "rv1exec"], SlowMatcher, Typed(), out, io.StringIO()) == 0
+    assert (out.getvalue(), asked) == ("/cluster0 is up\n", ["resource-query> "] * 2)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 from fluxplug_pool_graph.query.commands import Quit, execute
@@ -60,7 +61,8 @@ def run(argv: list[str], matcher_class: type[Matcher], lines: TextIO, out: TextI
 def _lines(stream: TextIO, *, prompt: bool) -> Iterator[str]:
     """The lines of a stream; on a terminal with editing, history and a prompt."""
     if stream.isatty():
-        import readline  # noqa: F401, PLC0415 - importing it gives input() its editing, and costs time elsewhere
+        with suppress(ImportError):  # a Python without it still has a prompt
+            import readline  # noqa: F401, PLC0415 - importing it gives input() its editing, and costs time elsewhere
 
         while True:
             try:

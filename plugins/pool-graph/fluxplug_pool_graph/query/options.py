@@ -117,7 +117,7 @@ def _apply(settings: Settings, filters: list[str], name: str, value: str) -> Non
         settings.allowlist = ("cluster", *(word for word in value.split(",") if word))
     elif name == "match-subsystems":
         known = {**SUBSYSTEMS, **{key.lower(): value for key, value in SUBSYSTEMS.items()}}
-        settings.subsystems = known[_one_of(name, value, tuple(known))]
+        settings.subsystems = known[value] if value in known else known[_one_of(name, value, tuple(SUBSYSTEMS))]
     elif name == "match-policy":
         settings.policy = value
     elif name == "match-format":

@@ -58,9 +58,10 @@ static void heapsort(fgx_key *heap, uint32_t n) {
     }
 }
 
-/* Partitions [first, last). Parts that begin at or behind `sorted` are left as they are: returns where the first of these begins. */
+/* Partitions [first, last). Parts that begin at or behind `sorted` are left as they are: returns where the first of these begins, or
+ * UINT32_MAX. */
 static uint32_t partition(fgx_key *a, uint32_t first, uint32_t last, uint32_t depth, uint32_t sorted) {
-    uint32_t end = last;
+    uint32_t end = UINT32_MAX;
     while (last - first > SMALL) {
         if (depth-- == 0) {
             heapsort(a + first, last - first);
@@ -97,6 +98,7 @@ static uint32_t log2_of(uint32_t n) {
 void fgx_introsort(fgx_key *keys, uint32_t count, uint32_t sorted) {
     uint32_t end = count;
     if (count > SMALL) end = partition(keys, 0, count, 2 * log2_of(count), sorted ? sorted : 1);
+    if (end > count) end = count;
     for (uint32_t i = 1; i < end && i < SMALL; i++) {
         if (before(keys[i], keys[0])) {
             fgx_key value = keys[i];

@@ -1,4 +1,4 @@
-"""ReapiCli over the slow matcher: the requirements' example, every call, and that a failure changes nothing."""
+"""ReapiCli over either matcher: the requirements' example, every call, and that a failure changes nothing."""
 
 import json
 
@@ -69,10 +69,18 @@ def name_of(node):
     return node["metadata"]["paths"]["containment"].rpartition("/")[2]
 
 
-@pytest.fixture
-def make(monkeypatch):
-    """A ReapiCli with a graph, as users make it: over the registered class."""
-    monkeypatch.setattr("fluxplug_pool_graph.reapi.matcher_class", lambda: SlowMatcher)
+def usual_matcher():
+    try:
+        return matchers.matcher_class()
+    except PluginError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["slow", "usual"])
+def make(request, monkeypatch):
+    """A ReapiCli with a graph, as users make it: over the registered class, with either matcher."""
+    matcher = SlowMatcher if request.param == "slow" else usual_matcher()
+    monkeypatch.setattr("fluxplug_pool_graph.reapi.matcher_class", lambda: matcher)
 
     def initialized(graph=TINY, options=OPTIONS):
         cli = ReapiCli()

@@ -77,7 +77,7 @@ def page(figure: Figure, use: Use) -> str:
             el("th", esc(kind, 60), scope="row"),
             *(el("td", f"{value:,}") for value in (amounts.total, *_values(amounts))),
         )
-        for kind, amounts in sorted(_totals(boxes(use)).items())
+        for kind, amounts in sorted(use.totals().items())
     ]
     title = esc(figure.caption.title)
     return (
@@ -189,18 +189,11 @@ def _words(box: Box) -> str:
     return "\n".join(lines)
 
 
-def _totals(roots: list[Box]) -> dict[str, Amounts]:
-    totals: dict[str, Amounts] = {}
-    for box in roots:
-        for kind, amounts in box.amounts.items():
-            totals.setdefault(kind, Amounts()).add(amounts)
-    return totals
-
-
 def _note(use: Use, roots: list[Box]) -> str:
     """How to read it, in a sentence or two."""
-    measure = Box("sum", "", "", "", amounts=_totals(roots)).measure
-    amounts = _totals(roots)[measure]
+    totals = use.totals()
+    measure = Box("sum", "", "", "", amounts=totals).measure
+    amounts = totals[measure]
     share = f" ({num(100 * amounts.free / amounts.total)} %)" if amounts.total else ""
     text = f"Free ({clean(measure, 40)}): {amounts.free:,} of {amounts.total:,}{share}."
     if any(box.kind == "sum" for box in _all(roots)):

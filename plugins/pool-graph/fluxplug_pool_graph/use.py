@@ -122,6 +122,14 @@ class Use:
         allocated = min(size, self.allocated.get(leaf, 0))
         return Amounts(size, allocated, min(size - allocated, self.reserved.get(leaf, 0)))
 
+    def totals(self) -> dict[str, Amounts]:
+        """Of all leaves of the tree, by type."""
+        found: dict[str, Amounts] = {}
+        for v in self.order:
+            if not self.children[v]:
+                found.setdefault(self.machine.vertices[v].type, Amounts()).add(self.amounts(v))
+        return found
+
     def leaves(self, v: int) -> Iterator[int]:
         """The leaves at or below a vertex, in order."""
         todo = [v]

@@ -9,13 +9,14 @@ from fluxplug_pool_graph.boxes import arrange, boxes
 from fluxplug_pool_graph.documents import guess_format, read_graph, read_holding
 from fluxplug_pool_graph.jobspec import compile_jobspec
 from fluxplug_pool_graph.matcher import Operation, Options
+from fluxplug_pool_graph.matchers import matcher_class
 from fluxplug_pool_graph.picture import draw, page
 from fluxplug_pool_graph.readers import GraphReadError
 from fluxplug_pool_graph.use import Use
 from machines import r_of, racks
 from slow import SlowMatcher
 
-from fluxplug.errors import DocumentError
+from fluxplug.errors import DocumentError, PluginError
 from fluxplug.report.chart import FULL
 
 parse = ET.fromstring  # what is read is our own
@@ -268,8 +269,13 @@ class TestHoldings:
         with pytest.raises(DocumentError, match=text):
             use_of(racks(1, 2, 1), allocated=held)
 
-    def test_of_a_matcher(self):
-        matcher = SlowMatcher(read_graph(json.dumps(racks(1, 2, 2))), Options())
+    @pytest.mark.parametrize("usual", [False, True])
+    def test_of_a_matcher(self, usual):
+        try:
+            kind = matcher_class() if usual else SlowMatcher
+        except PluginError as error:
+            pytest.skip(str(error))
+        matcher = kind(read_graph(json.dumps(racks(1, 2, 2))), Options())
         for operation, jobid in ((Operation.ALLOCATE, 1), (Operation.ALLOCATE_ORELSE_RESERVE, 2)):
             slot = {
                 "type": "slot",

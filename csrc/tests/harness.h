@@ -48,5 +48,6 @@ void test_tables(void);
 void test_planner(void);
 void test_memory(void);
 void test_large(void);
+void test_match(void);
 
 #endif

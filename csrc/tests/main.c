@@ -9,6 +9,7 @@ int main(void) {
     test_planner();
     test_memory();
     test_large();
+    test_match();
     printf("%d checks, %d failed\n", harness_checks, harness_failures);
     return harness_failures != 0;
 }

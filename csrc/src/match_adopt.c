@@ -34,6 +34,28 @@ static int64_t primed_total(const fg_matcher *m, uint32_t v, uint32_t index) {
     return 0;
 }
 
+/* Appends the types that priming gave the filter of a vertex, or would give a leaf if leaves had filters, without those that are there already. */
+static bool append_new(fg_matcher *m, const fg_matcher *old, uint32_t v, uint32_t first) {
+    uint32_t begin = m->layout_types_count, kept = begin, own = fgx_counted_index(m, m->graph->type[v]);
+    if (!m->filter[v]) {
+        bool is_old = fgx_counted_index(old, m->graph->type[v]) != FG_NONE;
+        if (!fgx_append_types(m, m->graph->type[v], first)) return false;
+        for (uint32_t i = begin; i < m->layout_types_count; i++) /* a type that is counted from now on because of this leaf */
+            if (m->layout_types[i] != own || is_old) m->layout_types[kept++] = m->layout_types[i];
+        m->layout_types_count = kept;
+        return true;
+    }
+    const fgx_layout primed = m->layouts[m->filters[m->filter[v]].layout];
+    for (uint32_t i = 0; i < primed.count; i++) {
+        uint32_t index = m->layout_types[primed.first + i], known = first;
+        while (known < begin && m->layout_types[known] != index) known++;
+        bool ok = true;
+        if (known == begin) FGX_PUSH(m, layout_types, ok, index);
+        if (!ok) return false;
+    }
+    return true;
+}
+
 /* The types that the filter had, then those that are new. */
 static bool plan_filter(fg_matcher *m, const fg_matcher *old, fresh *to, uint32_t v) {
     const fgx_filter *was = old_filter(m, old, v);
@@ -45,7 +67,7 @@ static bool plan_filter(fg_matcher *m, const fg_matcher *old, fresh *to, uint32_
         FGX_PUSH(m, layout_types, ok, index);
         if (!ok) return false;
     }
-    if (!fgx_append_types(m, m->graph->type[v], first)) return false;
+    if (!append_new(m, old, v, first)) return false;
     fgx_filter filter = {.layout = fgx_find_layout(m, first), .first = to->totals_count, .spans = was ? was->spans : 0};
     if (filter.layout == FG_NONE) return false;
     const fgx_layout *layout = &m->layouts[filter.layout];

@@ -16,7 +16,7 @@ from fluxplug_pool_graph.jobspec import Count, Request, Resource
 from fluxplug_pool_graph.matcher import Hold, MatcherError, Operation, Options, Outcome, Verdict
 from fluxplug_pool_graph.native import CMatcher
 from fluxplug_pool_graph.policies import POLICIES, Policy
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from slow import SlowMatcher
 from slow.planner import RefusedError
@@ -178,6 +178,9 @@ class Both:
     def vertices(self):
         return self.slow.description.vertices
 
+    def present(self, place):
+        return self.fast.present[place % len(self.fast.present)]
+
     def step(self, step, jobid):
         what, *rest = step
         if what == "match":
@@ -197,10 +200,10 @@ class Both:
         return None
 
     def _status(self, _, place, up):
-        return self.ask(lambda one: one.set_status(place % len(self.vertices()), up=up))
+        return self.ask(lambda one: one.set_status(self.present(place), up=up))
 
     def _property(self, _, place):
-        return self.ask(lambda one: one.set_property(place % len(self.vertices()), "big", "x"))
+        return self.ask(lambda one: one.set_property(self.present(place), "big", "x"))
 
     def _ranks(self, _, place, rank):
         document = Description([Vertex("node", "n", "n", 0, 0, rank)])
@@ -217,9 +220,9 @@ class Both:
 
     def _update(self, jobid, place, start, form):
         """The way from the root to a vertex, which is taken exclusively."""
-        v = place % len(self.vertices())
+        v = self.present(place)
         path = self.vertices()[v].paths.get("containment", "/")
-        on = [u for u, x in enumerate(self.vertices()) if f"{path}/".startswith(x.paths.get("containment", "-") + "/")]
+        on = [u for u in self.fast.present if f"{path}/".startswith(self.vertices()[u].paths.get("containment", "-") + "/")]
         on.sort(key=lambda u: len(self.vertices()[u].paths["containment"]))
         listed = [copied_vertex(self.vertices()[u], exclusive=u == v) for u in on]
         edges = [Edge(k, k + 1) for k in range(len(listed) - 1)]
@@ -228,14 +231,14 @@ class Both:
         return self.ask(lambda one: one.update(document, form, hold))
 
     def _remove(self, _, place):
-        path = self.vertices()[place % len(self.vertices())].paths.get("containment", "/")
+        path = self.vertices()[self.present(place)].paths.get("containment", "/")
         return self.ask(lambda one: one.remove_path(path))
 
     def _drop(self, _, rank):
         return self.ask(lambda one: one.remove_ranks([rank]))
 
     def _attach(self, jobid, place, kind):
-        parent = self.vertices()[place % len(self.vertices())]
+        parent = self.vertices()[self.present(place)]
         if "containment" not in parent.paths:
             return None
         path = f"{parent.paths['containment']}/{kind}{90 + jobid}"
@@ -264,7 +267,12 @@ FINDS = [
 
 
 @settings(
-    max_examples=EXAMPLES, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=EXAMPLES,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 @given(
     machines(),

@@ -200,7 +200,7 @@ def _note(use: Use, roots: list[Box]) -> str:
         text += f" Small boxes sum up what is in them; each bar shows how much of it ({clean(measure, 40)}) is free."
     outside = len(use.machine.vertices) - len(use.order)
     if outside:
-        text += f" {outside:,} vertices outside of the containment tree are not drawn."
+        text += f" Outside of the containment tree, and not drawn: {outside:,}."
     return text
 
 

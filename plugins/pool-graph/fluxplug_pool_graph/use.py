@@ -144,7 +144,9 @@ class Use:
         for vertex in document.vertices:
             if vertex.rank >= 0 and vertex.rank in document.free_ranks:
                 continue
-            path = vertex.paths.get(CONTAINMENT, "")
+            path = vertex.paths.get(CONTAINMENT)
+            if path is None:
+                continue  # of another subsystem alone, which is not drawn
             v = self._by_path.get(path)
             if v is None:
                 raise DocumentError(f"vertex {path[:200]!r}", "the machine has no vertex with this path")

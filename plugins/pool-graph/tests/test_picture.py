@@ -242,6 +242,14 @@ class TestHoldings:
         freed = {"graph": graph, "free_ranks": "1"}
         assert not use_of(racks(1, 2, 2), allocated=freed).allocated
 
+    def test_what_is_in_other_subsystems_alone_is_not_drawn(self):
+        document = racks(1, 1, 1)
+        power = {"type": "power", "id": 0, "rank": -1, "paths": {"power": "/power0"}}
+        document["graph"]["nodes"].append({"id": "99", "metadata": power})
+        use = use_of(document, highlight=document)
+        assert "Outside of the containment tree, and not drawn: 1." in draw(use, "m").caption.note
+        assert len(use.highlighted) == 2
+
     def test_an_r_that_lists_no_children_has_the_node(self):
         assert len(use_of(racks(1, 2, 2), allocated=r_of("1", "node1")).allocated) == 3
 

@@ -1,0 +1,111 @@
+"""Matching in the C core, through CMatcher in Python: matches a second against Fluxion's on a 2-core machine.
+
+Racks of 20 nodes with 2 sockets, 44 cores and 4 GPUs each. `sameness` is what a one-node match costs on larger machines, as a multiple of that on the
+smallest.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from graph_load import peak_mb, write_machine
+
+#: name: policy, nodes, operation, what, how many jobs at most; Fluxion's figure and the aim, matches a second.
+ROWS: dict[str, tuple[str, int, str, str, int, float, float]] = {
+    "first, 1 core": ("first", 1_000, "allocate", "core", 44_000, 8_500, 100_000),
+    "first, 1 node": ("first", 10_000, "allocate", "node", 10_000, 4_700, 50_000),
+    "first, 64 nodes": ("first", 10_000, "allocate", "nodes", 156, 168, 3_000),
+    "low, 1 core": ("low", 1_000, "allocate", "core", 44_000, 21, 100_000),
+    "low, 1 node": ("low", 10_000, "allocate", "node", 10_000, 2.6, 50_000),
+    "lonode, 1 node": ("lonode", 10_000, "allocate", "node", 10_000, 2.6, 50_000),
+    "variation, 1 node": ("variation", 1_000, "allocate", "node", 1_000, 10, 2_000),
+    "reserve 2,000 mixed": ("first", 1_000, "allocate_orelse_reserve", "mixed", 2_000, 168, 5_000),
+    "reserve 1,000 of 64": ("first", 1_000, "allocate_orelse_reserve", "nodes", 1_000, 45, 2_000),
+    "satisfiability, 1,000": ("first", 1_000, "satisfiability", "all", 2_000, 172, 2_000),
+}
+SAMENESS = ("first", "high", "low", "hinode", "lonode")
+SECONDS = 4.0
+
+
+def requests(what: str) -> list[Any]:
+    """The requests that jobs make in turn."""
+    from fluxplug_pool_graph.jobspec import Count, Request, Resource
+
+    def slots(count: int, kind: str, duration: float = 3600) -> Request:
+        content = (Resource(kind, Count(1, 1)),)
+        return Request((Resource("slot", Count(count, count), None, "s", content),), duration)
+
+    if what == "mixed":
+        return [slots(1 + place * 37 % 64, "node", 600 + 60 * (place % 7)) for place in range(64)]
+    counts = {"core": (1, "core"), "node": (1, "node"), "nodes": (64, "node"), "all": (1_000, "node")}
+    return [slots(*counts[what])]
+
+
+def child(policy: str, nodes: int, operation: str, what: str, jobs: int, seconds: float) -> None:
+    """One row, in a process of its own; prints what it took."""
+    from fluxplug.clock import stopwatch
+    from fluxplug_pool_graph.core import Graph
+    from fluxplug_pool_graph.matcher import Operation, Options, Verdict
+    from fluxplug_pool_graph.native import CMatcher
+    from fluxplug_pool_graph.policies import POLICIES
+
+    with tempfile.TemporaryDirectory(prefix="fluxplug-bench-") as folder:
+        path = Path(folder) / "machine.json"
+        write_machine(path, nodes)
+        graph = Graph.from_jgf(path.read_bytes())
+    matcher = CMatcher.from_graph(graph, Options(POLICIES[policy], **OPTIONS))
+    asked, how = requests(what), Operation(operation)
+    done = 0
+    gc.freeze()
+    begin = stopwatch()
+    while done < jobs and stopwatch() - begin < seconds:
+        outcome = matcher.match(how, asked[done % len(asked)], done + 1)
+        assert outcome.verdict is Verdict.DONE, (done, outcome.verdict)
+        done += 1
+    took = stopwatch() - begin
+    print(json.dumps({"jobs": done, "a_second": round(done / took, 1), "peak_mb": peak_mb()}))
+
+
+OPTIONS: dict[str, Any] = {}
+
+
+def row(policy: str, nodes: int, operation: str, what: str, jobs: int, seconds: float) -> dict[str, Any]:
+    command = [sys.executable, __file__, policy, str(nodes), operation, what, str(jobs), str(seconds)]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+
+
+def measure(*, quick: bool = False) -> dict[str, Any]:
+    rows, sameness = [], []
+    seconds = SECONDS / 20 if quick else SECONDS
+    for name, (policy, nodes, operation, what, jobs, fluxion, aim) in ROWS.items():
+        found = row(policy, nodes, operation, what, jobs, seconds)
+        rows.append({"name": name, "nodes": nodes, **found, "fluxion": fluxion, "aim": aim})
+    for policy in SAMENESS:
+        sizes = (100, 1_000) if quick else (100, 1_000, 10_000)
+        times = [1 / row(policy, nodes, "allocate", "node", 90, seconds)["a_second"] for nodes in sizes]
+        sameness.append({"policy": policy, "nodes": sizes, "times": [round(one / times[0], 2) for one in times]})
+    return {"rows": rows, "sameness": sameness}
+
+
+def show(result: dict[str, Any]) -> None:
+    print(f"{'':24}{'nodes':>8}{'a second':>12}{'fluxion':>10}{'aim':>10}{'peak MB':>9}")
+    for one in result["rows"]:
+        figures = f"{one['a_second']:>12,.0f}{one['fluxion']:>10,}{one['aim']:>10,}{one['peak_mb']:>9}"
+        print(f"{one['name']:24}{one['nodes']:>8,}{figures}")
+    for one in result["sameness"]:
+        times = ", ".join(f"{time} at {nodes:,}" for nodes, time in zip(one["nodes"], one["times"], strict=True))
+        print(f"one node, {one['policy']:14} {times}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    for argument, kind in zip(("policy", "nodes", "operation", "what", "jobs", "seconds"), (str, int, str, str, int, float), strict=True):
+        parser.add_argument(argument, type=kind)
+    child(**vars(parser.parse_args()))

@@ -132,7 +132,7 @@ typedef struct fg_outcome {
     const fg_event *event;
     uint32_t failed;
 } fg_outcome;
-int fg_match(fg_matcher *matcher, fg_request *request, int operation, int64_t job, int64_t duration, const uint32_t *whole, uint32_t whole_count, fg_outcome *outcome);
+int fg_match(fg_matcher *matcher, fg_request *request, int operation, int quick, int64_t job, int64_t duration, const uint32_t *whole, uint32_t whole_count, fg_outcome *outcome);
 enum fg_step_kind { FG_STEP_CHECK, FG_STEP_BOOK, FG_STEP_MARK, FG_STEP_MARK_EXCLUSIVE };
 typedef struct fg_step {
     uint32_t kind, vertex, target;

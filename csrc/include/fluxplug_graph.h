@@ -344,8 +344,9 @@ typedef struct fg_outcome {
 } fg_outcome;
 
 /* One operation (5.1). `whole` are types to be taken with all below them, beside those of the request. FG_NOT_FOUND: the root has no filter, so
- * later times cannot be searched. FG_LIMIT: deeper than FG_MAX_DEPTH. */
-int fg_match(fg_matcher *matcher, fg_request *request, int operation, int64_t job, int64_t duration, const uint32_t *whole, uint32_t whole_count,
+ * later times cannot be searched. With `quick`, visits are not counted, and
+ * what has equal scores is taken in the order of the graph: then policies by id need not look at all of it (match_quick.c). FG_LIMIT: deeper than FG_MAX_DEPTH. */
+int fg_match(fg_matcher *matcher, fg_request *request, int operation, int quick, int64_t job, int64_t duration, const uint32_t *whole, uint32_t whole_count,
              fg_outcome *outcome);
 
 /* An update (7.4), as steps in order: FG_STEP_CHECK (the vertex must be free), FG_STEP_BOOK (its whole size), FG_STEP_MARK and

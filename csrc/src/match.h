@@ -5,6 +5,7 @@
  *   match_walk    one select at one time (5.4 to 5.8, 6.4)         match_commit  from marks to bookings (7.1)
  *   match_adopt   taking over from another matcher (7.5)           match_update  updates (7.4)
  *   match_choose  candidates and the order of choice               match_jobs    what jobs hold, and giving it back
+ *   match_quick   selects without a walk of the whole graph
  *   match_run     operations (5.1 to 5.3)                          match_time    plans of vertices, and filters
  *
  * What a walk notes of vertices and edges carries the number of that walk, so that nothing is ever cleared. Its candidates are on one stack:
@@ -95,6 +96,8 @@ typedef struct fgx_taken {
     bool exclusive, shown;
 } fgx_taken;
 
+typedef struct fgx_quick fgx_quick; /* match_quick.c */
+
 #define FGX_ARRAY(type, name) \
     type *name;               \
     uint32_t name##_count, name##_capacity
@@ -137,6 +140,8 @@ struct fg_matcher {
     FGX_ARRAY(fgx_filter, filters);     /* number 0 is none */
     FGX_ARRAY(int64_t, filter_totals);
     fg_planner **filter_plans; /* as filter_totals */
+
+    FGX_ARRAY(fgx_quick *, quick); /* a type that was asked for */
 
     fgx_job **jobs; /* open addressing by id; NULL: free */
     uint32_t job_count, job_mask;
@@ -230,6 +235,19 @@ typedef struct fgx_walk {
 bool fgx_walk_run(fgx_walk *walk);
 bool fgx_accepts(const fg_matcher *m, const fg_request *request, uint32_t v);
 void fgx_fail(fgx_walk *walk, int failure);
+
+/* For match_quick.c: parts of a walk. */
+void fgx_walk_begin(fgx_walk *walk);
+bool fgx_passes(fgx_walk *walk, uint32_t v, uint32_t wanted, bool exclusive);
+bool fgx_visit_one(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, bool above, fgx_part *part);
+bool fgx_climb(fgx_walk *walk, uint32_t v);
+int64_t fgx_node_factor(const fg_graph *graph, uint32_t v);
+
+/* match_quick.c */
+bool fgx_quick_applies(fg_matcher *m, const fg_request *request, uint32_t variant);
+bool fgx_quick_run(fgx_walk *walk);
+void fgx_reopen(fg_matcher *m, uint32_t v, bool whole);
+void fgx_free_quick(fg_matcher *m);
 
 /* match_choose.c */
 enum fgx_where { FGX_AT_VERTEX, FGX_IN_SLOT, FGX_AT_ROOT };

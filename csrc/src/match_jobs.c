@@ -79,6 +79,7 @@ void fgx_release(fg_matcher *m, fgx_job *job, fgx_hold *hold, uint8_t what) {
     if (gone & FGX_CHECK) fgx_check_out(m, v, hold->start, hold->duration);
     if (gone & FGX_COUNT) fgx_uncount(m, v, hold->start, hold->duration, job->counts + hold->counts, hold->counted);
     hold->has &= (uint8_t)~gone;
+    fgx_reopen(m, v, (gone & (FGX_ALLOCATED | FGX_RESERVED)) != 0);
 }
 
 static void drop_released(fg_matcher *m, fgx_job *job) {

@@ -368,6 +368,7 @@ fg_matcher *fg_matcher_new(fg_graph *graph, const fg_match_options *options, con
 void fg_matcher_free(fg_matcher *m) {
     if (!m) return;
     fg_allocator memory = m->memory;
+    fgx_free_quick(m);
     for (uint32_t v = 0; v < m->graph->count; v++) {
         if (m->plan) fg_planner_free(m->plan[v]);
         if (m->checker) fg_planner_free(m->checker[v]);

@@ -10,6 +10,7 @@ typedef struct run {
     int64_t job, duration;
     fg_outcome *out;
     int code;
+    bool quick; /* visits need not be counted */
 } run;
 
 static fgx_walk walk_at(const run *r, uint32_t variant, int64_t at, enum fgx_mode mode) {
@@ -18,7 +19,8 @@ static fgx_walk walk_at(const run *r, uint32_t variant, int64_t at, enum fgx_mod
 
 /* Walks, and notes what it left. */
 static bool try(run *r, fgx_walk *walk) {
-    bool found = fgx_walk_run(walk);
+    bool quick = r->quick && walk->mode == FGX_NOW && fgx_quick_applies(r->m, r->request, walk->variant);
+    bool found = quick ? fgx_quick_run(walk) : fgx_walk_run(walk);
     if (walk->failure) r->out->failure = walk->failure;
     r->code = walk->code;
     return found && walk->code == FG_OK;
@@ -30,7 +32,7 @@ static void count_more(run *r, const fgx_walk *walk) {
 }
 
 static void count_first(run *r, const fgx_walk *walk) {
-    r->out->has_visits = 1;
+    r->out->has_visits = !r->quick;
     r->out->entered = walk->entered;
     r->out->succeeded = walk->succeeded;
 }
@@ -190,13 +192,13 @@ static int show(fg_matcher *m, fg_outcome *out) {
     return FG_OK;
 }
 
-int fg_match(fg_matcher *m, fg_request *request, int operation, int64_t job, int64_t duration, const uint32_t *whole, uint32_t whole_count,
+int fg_match(fg_matcher *m, fg_request *request, int operation, int quick, int64_t job, int64_t duration, const uint32_t *whole, uint32_t whole_count,
              fg_outcome *outcome) {
     begin(m, outcome);
     if (operation < FG_ALLOCATE || operation > FG_WITHOUT_FUTURE || duration < 1 || duration > m->options.lifetime) return FG_INVALID;
     int code = fgx_prepare(m, request);
     if (code != FG_OK) return code;
-    run r = {.m = m, .request = request, .operation = operation, .job = job, .duration = duration, .out = outcome, .code = FG_OK};
+    run r = {.m = m, .request = request, .operation = operation, .job = job, .duration = duration, .out = outcome, .code = FG_OK, .quick = quick != 0};
     set_whole(m, request, whole, whole_count, 1);
     if (operation == FG_SATISFIABILITY) satisfiability(&r);
     else now(&r);

@@ -128,7 +128,7 @@ static bool check_exclusive(fgx_walk *walk, uint32_t v, uint32_t number, bool ex
 }
 
 /* 5.4.3 */
-static bool passes(fgx_walk *walk, uint32_t v, uint32_t wanted, bool exclusive) {
+bool fgx_passes(fgx_walk *walk, uint32_t v, uint32_t wanted, bool exclusive) {
     const fg_matcher *m = walk->m;
     const fgx_list *list = &walk->request->lists[wanted];
     bool slot_fails = false;
@@ -286,7 +286,7 @@ static void explore_slots(fgx_walk *walk, uint32_t v, const relation *how) {
 }
 
 /* What a node adds to the scores of all below it (6.2). */
-static int64_t node_factor(const fg_graph *graph, uint32_t v) {
+int64_t fgx_node_factor(const fg_graph *graph, uint32_t v) {
     int64_t rest = graph->uniq_id[v] % 10000;
     if (rest < 0) rest += 10000;
     return (int64_t)(((uint64_t)graph->id[v] + 2) * 10000 + (uint64_t)(rest ? rest - 1 : 1));
@@ -303,12 +303,12 @@ static bool visit(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, bo
     walk->entered++;
     if (walk->level > FG_MAX_DEPTH) return stops(walk, FG_LIMIT);
     for (uint32_t i = 0; i < list->count; i++) exclusive = exclusive || (item(walk, list, i)->type == type && item(walk, list, i)->exclusive == 1);
-    if (!relate(walk, v, wanted, pristine, &how) || !passes(walk, v, wanted, exclusive)) return false;
+    if (!relate(walk, v, wanted, pristine, &how) || !fgx_passes(walk, v, wanted, exclusive)) return false;
     m->seen[v] = m->walk;
     int64_t factor = 0;
     if (m->options.node_centric && type == FGG_TYPE_node) {
         if (m->graph->id[v] < -1) return fails(walk, EINVAL);
-        factor = node_factor(m->graph, v);
+        factor = fgx_node_factor(m->graph, v);
     }
     walk->factors = (int64_t)((uint64_t)walk->factors + (uint64_t)factor);
     walk->level++;
@@ -348,8 +348,9 @@ static bool note_types(const fgx_walk *walk) {
 }
 
 /* Marks the way from the root to what was chosen there. */
-static bool climb(fgx_walk *walk, uint32_t v, const fgx_list *list) {
+bool fgx_climb(fgx_walk *walk, uint32_t v) {
     fg_matcher *m = walk->m;
+    const fgx_list *list = &walk->request->lists[walk->variant];
     uint32_t root_type = m->graph->type[m->root];
     while (v != m->root) {
         uint32_t link = m->way[v], type = m->graph->type[v];
@@ -384,15 +385,27 @@ static bool choose_at_root(fgx_walk *walk, const found *root) {
         if (m->numbers[k] < 0) continue;
         const fgx_group *group = &m->groups[m->numbers[k]];
         for (uint32_t p = group->part; p < group->part + group->parts; p++)
-            if (!climb(walk, m->source[m->parts[p].link], list)) return false;
+            if (!fgx_climb(walk, m->source[m->parts[p].link])) return false;
     }
+    return true;
+}
+
+void fgx_walk_begin(fgx_walk *walk) {
+    fg_matcher *m = walk->m;
+    fgx_next_walk(m);
+    m->groups_count = m->parts_count = m->keys_count = m->numbers_count = m->marked_count = 0;
+}
+
+bool fgx_visit_one(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, bool above, fgx_part *part) {
+    found one;
+    if (!visit(walk, v, wanted, pristine, above, &one)) return false;
+    *part = (fgx_part){.needs = one.amount, .exclusive = one.exclusive};
     return true;
 }
 
 bool fgx_walk_run(fgx_walk *walk) {
     fg_matcher *m = walk->m;
     found root;
-    fgx_next_walk(m);
-    m->groups_count = m->parts_count = m->keys_count = m->numbers_count = m->marked_count = 0;
+    fgx_walk_begin(walk);
     return visit(walk, m->root, walk->variant, true, false, &root) && choose_at_root(walk, &root) && walk->code == FG_OK;
 }

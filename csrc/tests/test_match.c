@@ -55,22 +55,22 @@ static void takes_and_gives_back(void) {
     int code;
     fg_request *one_core = slots_of(CORE, 1, 1, 0, NULL, &code), *all = slots_of(NODE, 2, 1, 0, NULL, &code), *three = slots_of(NODE, 3, 1, 0, NULL, &code);
     fg_outcome out;
-    CHECK(fg_match(m, one_core, FG_ALLOCATE, 1, 100, NULL, 0, &out) == FG_OK && out.verdict == FG_DONE);
+    CHECK(fg_match(m, one_core, FG_ALLOCATE, 0, 1, 100, NULL, 0, &out) == FG_OK && out.verdict == FG_DONE);
     CHECK(out.rows == 3 && out.row[0].vertex == 2 && out.row[0].exclusive && out.row[2].parent == -1);
-    CHECK(fg_match(m, all, FG_ALLOCATE, 2, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_LATER && out.rows == 0);
-    CHECK(fg_match(m, all, FG_OR_RESERVE, 2, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_DONE && out.at == 100);
-    CHECK(fg_match(m, three, FG_WITH_SATISFIABILITY, 3, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_NEVER);
-    CHECK(fg_match(m, three, FG_SATISFIABILITY, 3, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_NEVER);
-    CHECK(fg_match(m, all, FG_WITHOUT_FUTURE, 3, 10, NULL, 0, &out) == FG_OK && out.at == 110 && fg_jobs(m, NULL, 0) == 2);
-    CHECK(fg_match(m, all, 99, 3, 10, NULL, 0, &out) == FG_INVALID && fg_match(m, all, FG_ALLOCATE, 3, 1001, NULL, 0, &out) == FG_INVALID);
+    CHECK(fg_match(m, all, FG_ALLOCATE, 0, 2, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_LATER && out.rows == 0);
+    CHECK(fg_match(m, all, FG_OR_RESERVE, 0, 2, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_DONE && out.at == 100);
+    CHECK(fg_match(m, three, FG_WITH_SATISFIABILITY, 0, 3, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_NEVER);
+    CHECK(fg_match(m, three, FG_SATISFIABILITY, 0, 3, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_NEVER);
+    CHECK(fg_match(m, all, FG_WITHOUT_FUTURE, 0, 3, 10, NULL, 0, &out) == FG_OK && out.at == 110 && fg_jobs(m, NULL, 0) == 2);
+    CHECK(fg_match(m, all, 99, 0, 3, 10, NULL, 0, &out) == FG_INVALID && fg_match(m, all, FG_ALLOCATE, 0, 3, 1001, NULL, 0, &out) == FG_INVALID);
     CHECK(fg_vertex_held(m, 2) == FG_HAS_ALLOCATION && fg_vertex_held(m, 1) == FG_HAS_RESERVATION && fg_vertex_held(m, 8) == FG_NOT_FOUND);
     fg_released released;
     fg_cancel(m, 1, &released);
     CHECK(released.known && released.succeeded == 3);
     fg_cancel(m, 7, &released);
     CHECK(!released.known);
-    CHECK(fg_match(m, all, FG_ALLOCATE, 4, 101, NULL, 0, &out) == FG_OK && out.verdict == FG_LATER);
-    CHECK(fg_match(m, all, FG_ALLOCATE, 4, 100, NULL, 0, &out) == FG_OK && out.verdict == FG_DONE);
+    CHECK(fg_match(m, all, FG_ALLOCATE, 0, 4, 101, NULL, 0, &out) == FG_OK && out.verdict == FG_LATER);
+    CHECK(fg_match(m, all, FG_ALLOCATE, 0, 4, 100, NULL, 0, &out) == FG_OK && out.verdict == FG_DONE);
     fg_request_free(one_core);
     fg_request_free(all);
     fg_request_free(three);
@@ -113,7 +113,7 @@ static int life(fg_graph *graph, const fg_allocator *allocator, int order, int e
     if (code == FG_OK) code = other;
     int64_t jobs = 0;
     for (int64_t job = 1; job <= 4 && code == FG_OK; job++) {
-        code = fg_match(m, job % 2 ? two : node, FG_OR_RESERVE, job, 10 * job, NULL, 0, &out);
+        code = fg_match(m, job % 2 ? two : node, FG_OR_RESERVE, job > 2, job, 10 * job, NULL, 0, &out);
         if (code == FG_OK) jobs += out.verdict == FG_DONE;
         CHECK(fg_jobs(m, NULL, 0) == jobs); /* a failure takes nothing */
     }

@@ -367,11 +367,13 @@ class MatchCore:
         check_code(lib.fg_matcher_set_down(self._matcher, vertex, not up), what=f"vertex {vertex}")
 
     def match(
-        self, request: CoreRequest, operation: int, jobid: int, duration: int, whole: Collection[int]
+        self, request: CoreRequest, operation: int, jobid: int, duration: int, whole: Collection[int], *, quick: bool
     ) -> CoreOutcome:
         """One operation. Raises GraphLookupError where later times would have to be searched and the root has no filter."""
         types = ffi.new("uint32_t[]", list(whole)) if whole else ffi.NULL
-        code = lib.fg_match(self._matcher, request.handle, operation, jobid, duration, types, len(whole), self._out)
+        code = lib.fg_match(
+            self._matcher, request.handle, operation, quick, jobid, duration, types, len(whole), self._out
+        )
         if code:
             check_code(code, what="match")
         return self._outcome()

@@ -210,8 +210,17 @@ class CMatcher:
     # -- matching
 
     def match(
-        self, operation: Operation, request: Request, jobid: int, also_exclusive: Collection[str] = ()
+        self,
+        operation: Operation,
+        request: Request,
+        jobid: int,
+        also_exclusive: Collection[str] = (),
+        *,
+        quick: bool = False,
     ) -> Outcome:
+        """As Matcher.match. With `quick`, `visits` is None, labels are those of vertices that were looked at, and of candidates with equal scores the
+        first in the graph is taken: policies by id then look at little more than what they take (csrc/src/match_quick.c).
+        """
         compiled = self._compiled.get(id(request))
         if compiled is None or compiled.properties != self._properties:
             refused = self._compile(request)
@@ -220,7 +229,7 @@ class CMatcher:
             compiled = refused
         whole = self.numbers_of_types(also_exclusive) if also_exclusive else ()
         try:
-            out = self.core.match(compiled.core, _OPERATIONS[operation], jobid, compiled.duration, whole)
+            out = self.core.match(compiled.core, _OPERATIONS[operation], jobid, compiled.duration, whole, quick=quick)
         except GraphLookupError as exc:
             raise MatcherError("the root has no filter, so later times cannot be searched; see --prune-filters") from exc
         return self.outcome(out, compiled.labels, self._texts(out, compiled) if out.events else "")

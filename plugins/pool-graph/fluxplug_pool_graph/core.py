@@ -7,37 +7,22 @@ csrc/include/fluxplug_graph.h: vertices are numbered in preorder of containment,
 from __future__ import annotations
 
 from array import array
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from attrs import field, frozen
+from attrs import frozen
 from fluxplug_graph import ffi, lib
 
 from fluxplug.errors import FluxplugError, InfeasibleRequest, InsufficientResources
 from fluxplug_pool_graph.description import CONTAINMENT, Description, Edge, Vertex
-from fluxplug_pool_graph.matcher import Taken, Visits
-from fluxplug_pool_graph.readers.limits import GraphReadError
+from fluxplug_pool_graph.matcher import Outcome, Taken, Verdict, Visits
+from fluxplug_pool_graph.tables import GraphDocumentError, Tables, unfit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from typing_extensions import Buffer
 
-T = TypeVar("T")
 NONE: int = lib.FG_NONE
-
-
-class GraphDocumentError(GraphReadError):
-    """A graph document, or a description, that the C core refuses; nothing of it was loaded.
-
-    `code` is the name of the C code (`FG_FORMAT`); `offset` the byte at which the document was found wrong, or the index of the vertex,
-    path, property or edge of a description.
-    """
-
-    def __init__(self, code: str, offset: int, original: str, detail: str) -> None:
-        path, _, reason = (detail or original).rpartition(": ")
-        super().__init__(path or f"offset {offset}", reason, [original] if original else ())
-        self.code = code
-        self.offset = offset
 
 
 class GraphLookupError(FluxplugError, LookupError):
@@ -102,9 +87,8 @@ class Graph:
     @classmethod
     def from_description(cls, description: Description) -> Graph:
         """Build what a reader made. Raises GraphDocumentError, with the index of the vertex or edge."""
-        tables = _Tables.of(description)
+        columns, buffers = _columns(Tables.of(description))
         error = ffi.new("fg_error *")
-        columns, buffers = tables.columns()
         handle = lib.fg_build(columns, ffi.NULL, error)
         del buffers  # the columns point into them
         if not handle:
@@ -229,7 +213,7 @@ class Graph:
         """Add a property, or change it. Raises GraphLookupError, GraphArgumentError (a NUL)."""
         self._fields(index)
         for text in (key, value):
-            if reason := _unfit(text):
+            if reason := unfit(text):
                 raise GraphArgumentError(f"property {key!r}: {reason}")
         check_code(
             lib.fg_set_property(self._graph, index, key.encode(), value.encode()),
@@ -288,9 +272,9 @@ class MatchSettings:
 
 
 class CoreRequest:
-    """A request in the C core: fg_request_tables as columns."""
+    """A request in the C core: fg_request_tables as columns, labels by number, and the duration in seconds."""
 
-    def __init__(self, columns: dict[str, list[int]], accepts: bytes | None) -> None:
+    def __init__(self, columns: dict[str, list[int]], labels: list[str], duration: int, accepts: bytes | None) -> None:
         """Raises GraphArgumentError, GraphDocumentError (nested too deeply)."""
         buffers = {name: ffi.new(f"{_REQUEST[name]}[]", column) for name, column in columns.items()}
         buffers["accepts"] = ffi.NULL if accepts is None else ffi.from_buffer("uint8_t[]", accepts)
@@ -300,22 +284,7 @@ class CoreRequest:
         handle = lib.fg_request_new(tables, ffi.NULL, code)
         check_code(code[0], what="request")
         self.handle = ffi.gc(handle, lib.fg_request_free)
-
-
-@frozen
-class CoreOutcome:
-    """fg_outcome. `labels` are pairs of vertex and label; `events` are kind, number and vertex."""
-
-    verdict: int
-    failure: int
-    at: int
-    duration: int
-    visits: Visits | None
-    more_visits: Visits
-    taken: list[Taken]
-    labels: list[tuple[int, int]]
-    events: list[tuple[int, int, int]]
-    failed: int | None
+        self.labels, self.duration = labels, duration
 
 
 class MatchCore:
@@ -367,16 +336,25 @@ class MatchCore:
         check_code(lib.fg_matcher_set_down(self._matcher, vertex, not up), what=f"vertex {vertex}")
 
     def match(
-        self, request: CoreRequest, operation: int, jobid: int, duration: int, whole: Collection[int], *, quick: bool
-    ) -> CoreOutcome:
-        """One operation. Raises GraphLookupError where later times would have to be searched and the root has no filter."""
+        self, request: CoreRequest, operation: int, jobid: int, whole: Collection[int], *, quick: bool
+    ) -> tuple[Outcome, Sequence[tuple[int, int, int]]]:
+        """One operation: what came of it, but for the texts, and events as kind, number and vertex.
+
+        Raises GraphLookupError where later times would have to be searched and the root has no filter.
+        """
+        out = self._out
         types = ffi.new("uint32_t[]", list(whole)) if whole else ffi.NULL
         code = lib.fg_match(
-            self._matcher, request.handle, operation, quick, jobid, duration, types, len(whole), self._out
+            self._matcher, request.handle, operation, quick, jobid, request.duration, types, len(whole), out
         )
         if code:
             check_code(code, what="match")
-        return self._outcome()
+        outcome = self._outcome()
+        if out.labels:
+            outcome.labels = {out.label[i].vertex: request.labels[out.label[i].label] for i in range(out.labels)}
+        if not out.events:
+            return outcome, ()
+        return outcome, [(out.event[i].kind, out.event[i].number, out.event[i].vertex) for i in range(out.events)]
 
     def update(
         self,
@@ -386,47 +364,34 @@ class MatchCore:
         *,
         exclusive: bool,
         commit: bool,
-    ) -> CoreOutcome:
-        """Steps of an update, for job, start and duration; `exclusive` tells of the root."""
-        rows = ffi.new("fg_step[]", steps)
-        types = ffi.new("uint32_t[]", list(whole))
-        check_code(
-            lib.fg_update(
-                self._matcher,
-                ffi.new("fg_span *", span),
-                rows,
-                len(steps),
-                exclusive,
-                commit,
-                types,
-                len(whole),
-                self._out,
-            ),
-            what="update",
+    ) -> tuple[Outcome, int | None]:
+        """Steps of an update, for job, start and duration; `exclusive` tells of the root. Also the step that could not be taken."""
+        code = lib.fg_update(
+            self._matcher,
+            ffi.new("fg_span *", span),
+            ffi.new("fg_step[]", steps),
+            len(steps),
+            exclusive,
+            commit,
+            ffi.new("uint32_t[]", list(whole)),
+            len(whole),
+            self._out,
         )
-        return self._outcome()
+        check_code(code, what="update")
+        return self._outcome(), _index(self._out.failed)
 
-    def _outcome(self) -> CoreOutcome:
+    def _outcome(self) -> Outcome:
         out = self._out
         taken = []
-        if out.rows:
-            numbers = iter(ffi.unpack(ffi.cast("int64_t *", out.row), out.rows * 6))
+        if rows := out.rows:
+            numbers = iter(ffi.unpack(ffi.cast(_NUMBERS, out.row), rows * 6))
             taken = [
-                Taken(vertex, parent, level, amount, exclusive == 1, shown == 1)
-                for vertex, parent, level, amount, exclusive, shown in zip(*[numbers] * 6, strict=True)
+                Taken(*row)
+                for row in zip(numbers, numbers, numbers, numbers, map(bool, numbers), map(bool, numbers), strict=True)
             ]
-        return CoreOutcome(
-            out.verdict,
-            out.failure,
-            out.at,
-            out.duration,
-            Visits(out.entered, out.succeeded) if out.has_visits else None,
-            Visits(out.more_entered, out.more_succeeded),
-            taken,
-            [(out.label[i].vertex, out.label[i].label) for i in range(out.labels)],
-            [(out.event[i].kind, out.event[i].number, out.event[i].vertex) for i in range(out.events)],
-            _index(out.failed),
-        )
+        visits = Visits(out.entered, out.succeeded) if out.has_visits else None
+        more = Visits(out.more_entered, out.more_succeeded) if out.more_entered else _NO_VISITS
+        return Outcome(_VERDICTS[out.verdict], out.at, out.duration, taken, visits, more, {}, out.failure)
 
     def cancel(self, jobid: int) -> tuple[bool, Visits]:
         """Give back what a job holds; whether the root knew it."""
@@ -480,6 +445,10 @@ class MatchCore:
         return rows
 
 
+_NUMBERS = ffi.typeof("int64_t *")
+_NO_VISITS = Visits()
+_VERDICTS = (Verdict.DONE, Verdict.BUSY, Verdict.NEVER, Verdict.EMPTY, Verdict.INVALID)
+
 HAS_TAG: int = lib.FG_HAS_TAG
 HAS_COUNT: int = lib.FG_HAS_COUNT
 HAS_ALLOCATION: int = lib.FG_HAS_ALLOCATION
@@ -506,94 +475,24 @@ def _index(number: int) -> int | None:
     return None if number == NONE else int(number)
 
 
-def _unfit(text: str) -> str:
-    """Why a text cannot be a string of the core; "" where it can."""
-    if "\0" in text:
-        return "a string with NUL"
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "a string that is not Unicode text"
-    return ""
-
-
-@frozen
-class _Tables:
-    """The columns of fg_tables, filled from a description: strings by number, fields in arrays."""
-
-    strings: dict[str, int] = field(factory=dict)
-    arrays: dict[str, array[int]] = field(factory=dict)
-
-    @classmethod
-    def of(cls, description: Description) -> _Tables:
-        tables = cls(arrays={name: array(code) for name, code in _COLUMNS.items()})
-        tables._add("type", description.types, tables._add_type)
-        tables._add("vertex", description.vertices, tables._add_vertex)
-        tables._add("edge", description.edges, tables._add_edge)
-        return tables
-
-    @staticmethod
-    def _add(kind: str, items: Iterable[T], add: Callable[[int, T], None]) -> None:
-        for index, item in enumerate(items):
-            try:
-                add(index, item)
-            except (AttributeError, OverflowError, TypeError, ValueError) as error:
-                raise GraphDocumentError("FG_FORMAT", index, "", f"{kind} {index}: {error}") from error
-
-    def _string(self, text: str) -> int:
-        number = self.strings.get(text)
-        if number is None:
-            if reason := _unfit(text):
-                raise ValueError(reason)
-            number = self.strings[text] = len(self.strings)
-        return number
-
-    def _put(self, **row: int) -> None:
-        for name, value in row.items():
-            self.arrays[name].append(value)
-
-    def _add_type(self, _index: int, name: str) -> None:
-        self._put(type_order=self._string(name))
-
-    def _add_vertex(self, index: int, one: Vertex) -> None:
-        string = self._string
-        self._put(type=string(one.type), basename=string(one.basename), name=string(one.name), unit=string(one.unit))
-        self._put(id=one.id, uniq_id=one.uniq_id, size=one.size, rank=one.rank, down=not one.up)
-        for subsystem, path in one.paths.items():
-            self._put(path_vertex=index, path_subsystem=string(subsystem), path_text=string(path))
-        for key, value in one.properties.items():
-            self._put(property_vertex=index, property_key=string(key), property_value=string(value))
-
-    def _add_edge(self, _index: int, one: Edge) -> None:
-        self._put(source=one.source, target=one.target, edge_subsystem=self._string(one.subsystem))
-
-    def columns(self) -> tuple[Any, list[Any]]:
-        """The C struct, and what it points into."""
-        parts = [text.encode() for text in self.strings]
-        start = array("Q", [0])
-        for part in parts:
-            start.append(start[-1] + len(part))
-        buffers = {name: ffi.from_buffer(f"{_TYPES[data.typecode]}[]", data) for name, data in self.arrays.items()}
-        buffers["text"] = ffi.from_buffer("char[]", b"".join(parts))
-        buffers["start"] = ffi.from_buffer("uint64_t[]", start)
-        counts = {
-            "types": "type_order",
-            "vertices": "type",
-            "paths": "path_vertex",
-            "properties": "property_vertex",
-            "edges": "source",
-        }
-        sizes = {name: len(self.arrays[column]) for name, column in counts.items()}
-        return ffi.new("fg_tables *", {"strings": len(parts), **sizes, **buffers}), list(buffers.values())
+def _columns(tables: Tables) -> tuple[Any, list[Any]]:
+    """The C struct, and what it points into."""
+    parts = [text.encode() for text in tables.strings]
+    start = array("Q", [0])
+    for part in parts:
+        start.append(start[-1] + len(part))
+    buffers = {name: ffi.from_buffer(f"{_TYPES[data.typecode]}[]", data) for name, data in tables.arrays.items()}
+    buffers["text"] = ffi.from_buffer("char[]", b"".join(parts))
+    buffers["start"] = ffi.from_buffer("uint64_t[]", start)
+    counts = {
+        "types": "type_order",
+        "vertices": "type",
+        "paths": "path_vertex",
+        "properties": "property_vertex",
+        "edges": "source",
+    }
+    sizes = {name: len(tables.arrays[column]) for name, column in counts.items()}
+    return ffi.new("fg_tables *", {"strings": len(parts), **sizes, **buffers}), list(buffers.values())
 
 
 _TYPES = {"I": "uint32_t", "q": "int64_t", "i": "int32_t", "B": "uint8_t"}
-_COLUMNS = {
-    **dict.fromkeys(("type_order", "type", "basename", "name", "unit"), "I"),
-    **dict.fromkeys(("id", "uniq_id", "size"), "q"),
-    "rank": "i",
-    "down": "B",
-    **dict.fromkeys(("path_vertex", "path_subsystem", "path_text"), "I"),
-    **dict.fromkeys(("property_vertex", "property_key", "property_value"), "I"),
-    **dict.fromkeys(("source", "target", "edge_subsystem"), "I"),
-}

@@ -16,16 +16,14 @@ from attrs import define
 from fluxplug_pool_graph import native_documents, native_find
 from fluxplug_pool_graph.constraint import CONSTRAINED, JobspecError
 from fluxplug_pool_graph.core import (
-    CoreOutcome,
     CoreRequest,
     Graph,
     GraphArgumentError,
-    GraphDocumentError,
     GraphLookupError,
     MatchCore,
     MatchSettings,
 )
-from fluxplug_pool_graph.description import Description, Edge
+from fluxplug_pool_graph.description import Description, Edge, Vertex
 from fluxplug_pool_graph.filters import number_types
 from fluxplug_pool_graph.jobspec import Resource, expand_xor
 from fluxplug_pool_graph.matcher import (
@@ -38,6 +36,7 @@ from fluxplug_pool_graph.matcher import (
     Taken,
     Verdict,
 )
+from fluxplug_pool_graph.tables import GraphDocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
 
 _ORDERS = ("high", "low", "locality", "variation")
 _OPERATIONS = {operation: number for number, operation in enumerate(Operation)}
-_VERDICTS = (Verdict.DONE, Verdict.BUSY, Verdict.NEVER, Verdict.EMPTY, Verdict.INVALID)
 #: A type that no vertex has.
 _NO_TYPE = 2**32 - 2
 #: Compiled requests are kept, the least recently compiled go first.
@@ -61,8 +59,6 @@ class _Compiled:
 
     request: Request
     core: CoreRequest
-    duration: int
-    labels: list[str]
     entries: list[Resource]
     properties: int
 
@@ -70,34 +66,26 @@ class _Compiled:
 class CMatcher:
     """See fluxplug_pool_graph.matcher.Matcher. A call that raises has changed nothing."""
 
-    def __init__(self, description: Description, options: Options) -> None:
-        self._start(options, number_types(description.types, options.filters))
-        self._description: Description | None = description
-        self._index = array("I", range(len(description.vertices)))
-        self._use(*self._build(description, self._index))
-
-    @classmethod
-    def from_graph(cls, graph: Graph, options: Options) -> CMatcher:
-        """Over a graph that a reader in C made; the description is made when somebody asks for it. Raises MatcherError."""
-        matcher = cls.__new__(cls)
-        matcher._start(options, number_types(graph.types, options.filters))
-        matcher._description = None
-        matcher._index = array("I", range(len(graph)))
-        if len(matcher._types) > len(graph.types):
-            matcher._description = graph.describe()
-            graph, core = matcher._build(matcher._description, matcher._index)
-        else:
-            core = matcher._make_core(graph, matcher._index)
-        matcher._use(graph, core)
-        return matcher
-
-    def _start(self, options: Options, types: dict[str, int]) -> None:
+    def __init__(self, description: Description | Graph, options: Options) -> None:
+        """Over a graph that a reader in C made, the description is made only when somebody asks for it. Raises MatcherError."""
+        graph = description if isinstance(description, Graph) else None
+        types = graph.types if graph else description.types
         self.options = options
-        self._types = types
+        self._types = number_types(list(types), options.filters)
         self._compiled: dict[int, _Compiled] = {}
         self._properties = 0
-        numbers = [(types[high], types[low]) for high, lows in options.filters.specific.items() for low in lows]
-        self._specific = numbers
+        specific = options.filters.specific
+        self._specific = [(self._types[high], self._types[low]) for high, lows in specific.items() for low in lows]
+        self._description: Description | None = None if isinstance(description, Graph) else description
+        if graph is not None and len(self._types) > len(graph.types):  # the filters name types that the graph has not
+            self._description, graph = graph.describe(), None
+        if graph is not None:
+            self._index = array("I", range(len(graph)))
+            self._use(graph, self._make_core(graph, self._index))
+            return
+        assert self._description is not None, "there is no graph, so there is a description"
+        self._index = array("I", range(len(self._description.vertices)))
+        self._use(*self._build(self._description, self._index))
 
     def _build(self, description: Description, numbers: array[int]) -> tuple[Graph, MatchCore]:
         types = list(dict.fromkeys([*self._types, *description.types]))
@@ -229,33 +217,23 @@ class CMatcher:
             compiled = refused
         whole = self.numbers_of_types(also_exclusive) if also_exclusive else ()
         try:
-            out = self.core.match(compiled.core, _OPERATIONS[operation], jobid, compiled.duration, whole, quick=quick)
+            outcome, events = self.core.match(compiled.core, _OPERATIONS[operation], jobid, whole, quick=quick)
         except GraphLookupError as exc:
-            raise MatcherError("the root has no filter, so later times cannot be searched; see --prune-filters") from exc
-        return self.outcome(out, compiled.labels, self._texts(out, compiled) if out.events else "")
-
-    def outcome(self, out: CoreOutcome, labels: Sequence[str] = (), texts: str = "") -> Outcome:
-        """What the core said, as an outcome."""
-        return Outcome(
-            _VERDICTS[out.verdict],
-            out.at,
-            out.duration,
-            out.taken,
-            out.visits,
-            out.more_visits,
-            {vertex: labels[label] for vertex, label in out.labels},
-            out.failure,
-            texts,
-        )
+            raise MatcherError(
+                "the root has no filter, so later times cannot be searched; see --prune-filters"
+            ) from exc
+        if events:
+            outcome.texts = self._texts(events, compiled)
+        return outcome
 
     def numbers_of_types(self, names: Iterable[str]) -> list[int]:
         """Types by number; those that nobody knows are left out."""
         return [self._types[name] for name in names if name in self._types]
 
-    def _texts(self, out: CoreOutcome, compiled: _Compiled) -> str:
+    def _texts(self, events: Sequence[tuple[int, int, int]], compiled: _Compiled) -> str:
         names = list(self._types)
         texts = []
-        for kind, number, vertex in out.events:
+        for kind, number, vertex in events:
             if kind == 0:
                 texts.append(f"test: siblings in jobspec request same resource type : {names[number]}.\n")
             elif kind == 1:
@@ -278,19 +256,16 @@ class CMatcher:
         entries, columns, labels = self._flatten(variants)
         accepts = None if request.constraint is None else self._accepted(request.constraint)
         try:
-            core = CoreRequest(columns, accepts)
+            core = CoreRequest(columns, labels, math.ceil(asked) or lifetime, accepts)
         except (GraphArgumentError, GraphDocumentError) as exc:
             raise MatcherError(f"a request that the matcher cannot work with: {exc}") from exc
-        duration = math.ceil(asked) or lifetime
         while len(self._compiled) >= _KEPT_REQUESTS:
             del self._compiled[next(iter(self._compiled))]
-        compiled = _Compiled(request, core, duration, labels, entries, self._properties)
+        compiled = _Compiled(request, core, entries, self._properties)
         self._compiled[id(request)] = compiled
         return compiled
 
-    def _flatten(
-        self, variants: list[tuple[Resource, ...]]
-    ) -> tuple[list[Resource], dict[str, list[int]], list[str]]:
+    def _flatten(self, variants: list[tuple[Resource, ...]]) -> tuple[list[Resource], dict[str, list[int]], list[str]]:
         """Entries with siblings side by side and children behind parents, the columns of the core, and labels by number."""
         entries: list[Resource] = []
         columns: dict[str, list[int]] = {"variant_first": [], "variant_count": [], "first": [], "count": []}
@@ -345,7 +320,11 @@ class CMatcher:
 
     def attach(self, document: Description) -> None:
         description = self.description
-        known = {(path, description.vertices[v].rank): v for v in self._index for path in description.vertices[v].paths.values()}
+        known = {
+            (path, description.vertices[v].rank): v
+            for v in self._index
+            for path in description.vertices[v].paths.values()
+        }
         vertices, edges = list(description.vertices), list(description.edges)
         index = []
         for vertex in document.vertices:
@@ -398,7 +377,7 @@ class CMatcher:
         description = self.description
         self._change(description.vertices, description.edges, [v for v in self._index if v not in gone], self._types)
 
-    def _change(self, vertices: list, edges: list[Edge], present: list[int], types: dict[str, int]) -> None:  # type: ignore[type-arg]
+    def _change(self, vertices: list[Vertex], edges: list[Edge], present: list[int], types: dict[str, int]) -> None:
         """Use a new graph of the vertices that are present, which takes over from the old one."""
         place = {v: k for k, v in enumerate(present)}
         kept = [

@@ -136,9 +136,7 @@ def _without_free_ranks(document: Description) -> Description:
     return Description([document.vertices[v] for v in kept], edges, document.types)
 
 
-def update(
-    matcher: CMatcher, document: Description, form: str, hold: Hold, also_exclusive: Collection[str]
-) -> Outcome:
+def update(matcher: CMatcher, document: Description, form: str, hold: Hold, also_exclusive: Collection[str]) -> Outcome:
     """Take what a document says, or nothing."""
     steps = _Steps(matcher, _without_free_ranks(document))
     unknown = ""
@@ -149,7 +147,7 @@ def update(
             steps.jgf(shorthand=form == "jgf_shorthand")
     except _UnusableError as exc:
         unknown = str(exc)
-    out = matcher.core.update(
+    outcome, failed = matcher.core.update(
         (hold.jobid, hold.start, hold.duration),
         steps.steps,
         matcher.numbers_of_types(also_exclusive),
@@ -157,10 +155,10 @@ def update(
         commit=not unknown,
     )
     # A step before the unknown vertex may have failed: that is what the original met first.
-    texts = unknown if out.failed is None else steps.why.get(out.failed, "")
-    if texts or out.verdict:
+    texts = unknown if failed is None else steps.why.get(failed, "")
+    if texts or outcome.verdict is not Verdict.DONE:
         return Outcome(Verdict.INVALID, failure=errno.EINVAL, texts=texts)
-    return matcher.outcome(out)
+    return outcome
 
 
 def tagged(matcher: CMatcher, jobid: int) -> set[int]:

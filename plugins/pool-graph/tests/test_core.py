@@ -13,13 +13,13 @@ from fluxplug_graph import lib
 from fluxplug_pool_graph.core import (
     Graph,
     GraphArgumentError,
-    GraphDocumentError,
     GraphLookupError,
     check_code,
 )
 from fluxplug_pool_graph.description import Description, Edge, Vertex
 from fluxplug_pool_graph.readers import jgf
 from fluxplug_pool_graph.readers.limits import GraphReadError
+from fluxplug_pool_graph.tables import GraphDocumentError
 from hypothesis import given
 from hypothesis import strategies as st
 

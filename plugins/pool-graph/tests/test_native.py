@@ -24,7 +24,13 @@ from slow.planner import RefusedError
 from fluxplug.values.idset import IDset
 
 EXAMPLES = 3000 if os.environ.get("FLUXPLUG_SLOW") else 150
-FILTERS = ("ALL:core,ALL:node", "ALL:core", "cluster:core,node:gpu,ALL:node", "ALL:memory,rack:core,cluster:node", "x:y")
+FILTERS = (
+    "ALL:core,ALL:node",
+    "ALL:core",
+    "cluster:core,node:gpu,ALL:node",
+    "ALL:memory,rack:core,cluster:node",
+    "x:y",
+)
 EXTRA = Policy("low", node_centric=True, stop_early=True)
 
 
@@ -43,7 +49,9 @@ def machines(draw):
         properties = {"perf_class": str(draw(number)), "big": ""} if kind == "node" and draw(st.booleans()) else {}
         uniq = (v * 7 + 3) % 101 + 101 * v if scattered else v
         made.vertices.append(
-            Vertex(kind, kind, f"{kind}{id_}", id_, uniq, rank, size, paths={"containment": path}, properties=properties)
+            Vertex(
+                kind, kind, f"{kind}{id_}", id_, uniq, rank, size, paths={"containment": path}, properties=properties
+            )
         )
         made.edges.append(Edge(parent, v))
         return v
@@ -80,7 +88,12 @@ COUNTS = st.one_of(
     st.tuples(st.integers(1, 2), st.integers(2, 5), st.integers(1, 2)).map(lambda t: Count(t[0], t[1], "+", t[2])),
     st.sampled_from([Count(1, 8, "*", 2), Count(2, 16, "^", 2), Count(0, 0)]),
 )
-BELOW = {"cluster": "rack node slot", "rack": "node slot", "node": "socket slot core gpu", "socket": "core slot gpu memory"}
+BELOW = {
+    "cluster": "rack node slot",
+    "rack": "node slot",
+    "node": "socket slot core gpu",
+    "socket": "core slot gpu memory",
+}
 INSIDE = "node socket core gpu memory"
 
 
@@ -181,6 +194,10 @@ class Both:
     def present(self, place):
         return self.fast.present[place % len(self.fast.present)]
 
+    def job(self, place):
+        """A job that holds something; 0 if there is none there."""
+        return next(iter(sorted(self.taken)[place : place + 1]), 0)
+
     def step(self, step, jobid):
         what, *rest = step
         if what == "match":
@@ -194,10 +211,9 @@ class Both:
         return getattr(self, f"_{what}")(jobid, *rest)
 
     def _cancel(self, _, place):
-        for job in sorted(self.taken)[place : place + 1]:
-            del self.taken[job]
-            return self.ask(lambda one: one.cancel(job))
-        return None
+        job = self.job(place)
+        self.taken.pop(job, None)
+        return self.ask(lambda one: one.cancel(job))
 
     def _status(self, _, place, up):
         return self.ask(lambda one: one.set_status(self.present(place), up=up))
@@ -207,22 +223,24 @@ class Both:
 
     def _ranks(self, _, place, rank):
         document = Description([Vertex("node", "n", "n", 0, 0, rank)])
-        for job in sorted(self.taken)[place : place + 1]:
-            return self.ask(lambda one: one.partial_cancel(document, "rv1exec", job))
-        return None
+        job = self.job(place)
+        return self.ask(lambda one: one.partial_cancel(document, "rv1exec", job)) if job else None
 
     def _listed(self, _, place, which):
-        for job in sorted(self.taken)[place : place + 1]:
-            taken = [one for one in self.taken[job] if one.exclusive]
-            document = Description([self.vertices()[one.vertex] for one in taken[: which + 1]])
-            return self.ask(lambda one: one.partial_cancel(document, "jgf", job))
-        return None
+        job = self.job(place)
+        taken = [one for one in self.taken.get(job, ()) if one.exclusive]
+        document = Description([self.vertices()[one.vertex] for one in taken[: which + 1]])
+        return self.ask(lambda one: one.partial_cancel(document, "jgf", job)) if job else None
 
     def _update(self, jobid, place, start, form):
         """The way from the root to a vertex, which is taken exclusively."""
         v = self.present(place)
         path = self.vertices()[v].paths.get("containment", "/")
-        on = [u for u in self.fast.present if f"{path}/".startswith(self.vertices()[u].paths.get("containment", "-") + "/")]
+        on = [
+            u
+            for u in self.fast.present
+            if f"{path}/".startswith(self.vertices()[u].paths.get("containment", "-") + "/")
+        ]
         on.sort(key=lambda u: len(self.vertices()[u].paths["containment"]))
         listed = [copied_vertex(self.vertices()[u], exclusive=u == v) for u in on]
         edges = [Edge(k, k + 1) for k in range(len(listed) - 1)]
@@ -242,9 +260,13 @@ class Both:
         if "containment" not in parent.paths:
             return None
         path = f"{parent.paths['containment']}/{kind}{90 + jobid}"
-        vertex = Vertex(kind, kind, f"{kind}{90 + jobid}", 90 + jobid, 5000 + jobid, 40 + jobid, paths={"containment": path})
+        vertex = Vertex(
+            kind, kind, f"{kind}{90 + jobid}", 90 + jobid, 5000 + jobid, 40 + jobid, paths={"containment": path}
+        )
         document = Description([copied_vertex(parent), vertex], [Edge(0, 1)], [kind])
-        return self.ask(lambda one: one.attach(Description([*map(copied_vertex, document.vertices)], document.edges, [kind])))
+        return self.ask(
+            lambda one: one.attach(Description([*map(copied_vertex, document.vertices)], document.edges, [kind]))
+        )
 
 
 def copied_vertex(vertex, **more):
@@ -252,7 +274,9 @@ def copied_vertex(vertex, **more):
 
 
 def copied(description):
-    return Description([copied_vertex(v) for v in description.vertices], list(description.edges), list(description.types))
+    return Description(
+        [copied_vertex(v) for v in description.vertices], list(description.edges), list(description.types)
+    )
 
 
 def shown(answer):
@@ -311,7 +335,7 @@ def test_from_a_graph_in_c():
     )
     for filters in ("ALL:node", "ALL:gpu,ALL:unknown"):
         options = Options(POLICIES["low"], parse_filters(filters))
-        over = CMatcher.from_graph(Graph.from_description(description), options)
+        over = CMatcher(Graph.from_description(description), options)
         outcome = over.match(Operation.ALLOCATE, Request((plain("slot", 1, plain("node")),)), 1)
         assert [one.vertex for one in outcome.taken] == [1, 0]
         assert over.vertex_at("/c0/node0") == 1

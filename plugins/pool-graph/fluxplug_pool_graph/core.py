@@ -416,6 +416,8 @@ class MatchCore:
 
     def holds(self, jobid: int) -> dict[int, int]:
         """What a job holds: vertex to bits of HAS_*."""
+        if not -(2**63) <= jobid < 2**63:
+            return {}
         rows = ffi.new("fg_hold const **")
         count = lib.fg_job_holds(self._matcher, jobid, rows)
         check_code(min(count, 0), what=f"job {jobid}")

@@ -7,6 +7,7 @@ changes of the machine, which make a new graph that takes over from the old one.
 
 from __future__ import annotations
 
+import errno
 import math
 from array import array
 from typing import TYPE_CHECKING
@@ -209,6 +210,8 @@ class CMatcher:
         """As Matcher.match. With `quick`, `visits` is None, labels are those of vertices that were looked at, and of candidates with equal scores the
         first in the graph is taken: policies by id then look at little more than what they take (csrc/src/match_quick.c).
         """
+        if not _fits(jobid):
+            raise MatcherError(f"job id {jobid} is out of range")
         compiled = self._compiled.get(id(request))
         if compiled is None or compiled.properties != self._properties:
             refused = self._compile(request)
@@ -302,6 +305,8 @@ class CMatcher:
     # -- documents, and giving back
 
     def update(self, document: Description, form: str, hold: Hold, also_exclusive: Collection[str] = ()) -> Outcome:
+        if not _fits(hold.jobid):
+            return Outcome(Verdict.INVALID, failure=errno.EINVAL, texts=f"job id {hold.jobid} is out of range.\n")
         for kind in document.types:
             self._types.setdefault(kind, len(self._types))
         return native_documents.update(self, document, form, hold, also_exclusive)
@@ -395,3 +400,8 @@ class CMatcher:
             raise
         self._index = index
         self._use(graph, core)
+
+
+def _fits(jobid: int) -> bool:
+    """Whether a number is a job id of the core: 64 bits."""
+    return -(2**63) <= jobid < 2**63

@@ -348,3 +348,49 @@ def test_what_is_no_machine():
         CMatcher(description, Options(subsystems=("power",)))
     with pytest.raises(MatcherError):
         CMatcher(Description([*description.vertices, *description.vertices]), Options())
+
+
+def small():
+    """Two nodes of two cores."""
+    made = Description([Vertex("cluster", "c", "c0", 0, 0, paths={"containment": "/c0"})])
+    for rank in range(2):
+        node = len(made.vertices)
+        path = f"/c0/node{rank}"
+        made.vertices.append(Vertex("node", "node", f"node{rank}", rank, node, rank, paths={"containment": path}))
+        made.edges.append(Edge(0, node))
+        for core in range(2):
+            made.edges.append(Edge(node, len(made.vertices)))
+            paths = {"containment": f"{path}/core{core}"}
+            made.vertices.append(Vertex("core", "core", f"core{core}", core, node + 1 + core, rank, paths=paths))
+    return made
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_what_is_taken_whole_and_not_all_free_takes_nothing(quick):
+    over = CMatcher(small(), Options(POLICIES["low"]))
+    request = Request((plain("slot", 1, plain("core")),), 10)
+    assert over.match(Operation.ALLOCATE, request, 1, quick=quick).verdict is Verdict.DONE
+    for operation in (Operation.ALLOCATE, Operation.ALLOCATE_ORELSE_RESERVE):
+        second = Request((plain("slot", 3, plain("core")),), 10)
+        assert over.match(operation, second, 2, {"node"}, quick=quick).verdict is Verdict.BUSY
+    assert over.core.jobs() == [1]
+    assert over.cancel(1).full
+    outcome = over.match(Operation.ALLOCATE, request, 3, {"node"}, quick=quick)
+    assert [one.vertex for one in outcome.taken] == [2, 3, 1, 0]
+
+
+def test_requests_are_compiled_anew_when_properties_change():
+    over = CMatcher(small(), Options(POLICIES["low"]))
+    fast = Constraint("properties", names=frozenset({"fast"}))
+    request = Request((plain("slot", 1, plain("node")),), 10, fast)
+    assert over.match(Operation.ALLOCATE, request, 1).verdict is Verdict.BUSY
+    over.set_property(4, "fast", "")
+    assert over.match(Operation.ALLOCATE, request, 1).taken[0].vertex == 4
+
+
+def test_job_ids_have_64_bits():
+    over = CMatcher(small(), Options())
+    with pytest.raises(MatcherError, match="out of range"):
+        over.match(Operation.ALLOCATE, Request((plain("slot", 1, plain("core")),)), 2**63)
+    assert over.update(small(), "jgf", Hold(2**64, 0, 1)).verdict is Verdict.INVALID
+    assert over.find(parse_expression("jobid-tag=18446744073709551615")) == []

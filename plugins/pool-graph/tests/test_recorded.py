@@ -1,4 +1,4 @@
-"""The recorded sessions of resource-query, replayed in this process over the slow matcher.
+"""The recorded sessions of resource-query, replayed in this process over the slow matcher and the one in C.
 
 Standard output, standard error, exit status and output files must be the original's, but for times and the wording of help.
 FLUXPLUG_SLOW=1 replays every session; otherwise some of them, by their place in the file.
@@ -10,6 +10,7 @@ import json
 import os
 
 import pytest
+from fluxplug_pool_graph.native import CMatcher
 from fluxplug_pool_graph.query import run
 from slow import SlowMatcher
 
@@ -28,7 +29,7 @@ def compare(shared):
     return lambda name, want, got: script.compare_text(name, want, got, False)
 
 
-def replay(case, folder, data):
+def replay(case, folder, data, matcher):
     """Run one session in a folder of its own; return exit status, standard output and error."""
     (folder / "data").symlink_to(data)
     for name, text in {**case.get("files", {}), **case.get("graph", {})}.items():
@@ -38,12 +39,13 @@ def replay(case, folder, data):
     for name in case["expect"].get("out_files", {}):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     out, err = io.StringIO(), io.StringIO()
-    status = run(case["argv"], SlowMatcher, io.StringIO(case["stdin"]), out, err)
+    status = run(case["argv"], matcher, io.StringIO(case["stdin"]), out, err)
     return status, out.getvalue(), err.getvalue()
 
 
+@pytest.mark.parametrize("matcher", [SlowMatcher, CMatcher])
 @pytest.mark.parametrize("file", FILES)
-def test_recorded_sessions(file, shared, compare, tmp_path, monkeypatch):
+def test_recorded_sessions(file, matcher, *, shared, compare, tmp_path, monkeypatch):
     monkeypatch.setenv("LC_ALL", "C")  # in which they were recorded
     wrong = []
     lines = (shared / "golden" / file).read_text(encoding="utf-8").splitlines()
@@ -54,7 +56,7 @@ def test_recorded_sessions(file, shared, compare, tmp_path, monkeypatch):
         folder = tmp_path / str(number)
         folder.mkdir()
         monkeypatch.chdir(folder)
-        status, out, err = replay(case, folder, shared / "golden" / "data")
+        status, out, err = replay(case, folder, shared / "golden" / "data", matcher)
         want = case["expect"]
         pairs = [("stdout", want["stdout"], out), ("stderr", want["stderr"], err)]
         for name, text in want.get("out_files", {}).items():

@@ -260,7 +260,7 @@ int fg_planner_check(const fg_planner *planner);
 
 /* ---- Matching ------------------------------------------------------------------------------------------------------------------------ */
 /* A matcher adds time, filters and jobs to a graph: it finds what a request asks for, and books it (fluxion.md sections 3 to 7). The graph is
- * the caller's, and lives longer than the matcher; nobody else changes its status meanwhile.
+ * the caller's, and lives as long as the matcher is used (it may be freed first); nobody else changes its status meanwhile.
  *
  * Vertices have the caller's numbers here, fg_match_options.numbers: place[k] is the number of the vertex made k-th. Results hold until the next
  * call that takes the matcher without const. Types are those of the graph; larger numbers are types without a vertex. Inside filters types stand by their numbers.

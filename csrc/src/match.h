@@ -105,6 +105,7 @@ typedef struct fgx_quick fgx_quick; /* match_quick.c */
 struct fg_matcher {
     fg_allocator memory;
     fg_graph *graph; /* the caller's */
+    uint32_t vertices;
     fg_match_options options;
     uint32_t dominant, root;
     uint64_t epoch; /* changes with the counted types */

@@ -353,6 +353,7 @@ fg_matcher *fg_matcher_new(fg_graph *graph, const fg_match_options *options, con
     if (!m) return NULL;
     m->memory = memory;
     m->graph = graph;
+    m->vertices = graph->count;
     m->options = *options;
     m->dominant = options->dominant;
     m->root = root;
@@ -369,7 +370,7 @@ void fg_matcher_free(fg_matcher *m) {
     if (!m) return;
     fg_allocator memory = m->memory;
     fgx_free_quick(m);
-    for (uint32_t v = 0; v < m->graph->count; v++) {
+    for (uint32_t v = 0; v < m->vertices; v++) { /* the graph may be gone */
         if (m->plan) fg_planner_free(m->plan[v]);
         if (m->checker) fg_planner_free(m->checker[v]);
     }

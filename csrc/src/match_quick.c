@@ -1,4 +1,4 @@
-/* Selects without the whole walk, for policies by id (high, low and their kin), at now.
+/* Selects without the whole walk, for policies by id (high, low and their kin).
  *
  * Under these policies the score of a vertex is its id plus what its node weighs: it never changes. So vertices of a type are put into the order of
  * their scores once, and the best free ones are the first free ones. It is done for requests of one thing at the top, n of a type, or n slots of one
@@ -10,7 +10,7 @@
  *   untouched     0 0 0 1 0 0 1 1 1
  *
  * Bits are cleared when a candidate turns out to be held at time 0, and set when a job gives back what could be the reason: so a match looks at what
- * it takes, and what has been taken since. */
+ * it takes, and what has been taken since. At later times the bits say nothing, and candidates are tried from the best on. */
 #include <errno.h>
 
 #include "match.h"
@@ -245,6 +245,11 @@ static bool take(fgx_walk *walk, uint32_t v, uint32_t list, bool exclusive, cons
     return fgx_climb(walk, m->source[link]);
 }
 
+static uint64_t all_bits(const fgx_quick *q, uint32_t word) {
+    uint32_t rest = q->count - word * 64;
+    return rest < 64 ? (UINT64_C(1) << rest) - 1 : UINT64_MAX;
+}
+
 /* As fgx_walk_run, where fgx_quick_applies. O(what is taken and what lies above, and candidates that are refused for this time alone). */
 bool fgx_quick_run(fgx_walk *walk) {
     fg_matcher *m = walk->m;
@@ -259,9 +264,10 @@ bool fgx_quick_run(fgx_walk *walk) {
     walk->failure = EBUSY;
     uint64_t *bits = exclusive ? q->untouched : q->open;
     uint32_t *first = exclusive ? &q->first_untouched : &q->first_open;
+    bool now = walk->mode == FGX_NOW;
     if (!reaches(walk, m->root)) return false;
-    for (uint32_t word = *first; word < q->words; word++) {
-        for (uint64_t left = bits[word]; left; left &= left - 1) {
+    for (uint32_t word = now ? *first : 0; word < q->words; word++) {
+        for (uint64_t left = now ? bits[word] : all_bits(q, word); left; left &= left - 1) {
             uint32_t rank = word * 64 + lowest_bit(left);
             if (take(walk, q->vertices[q->order[rank]], list, in_slot, entry)) {
                 if (--count > 0) continue;
@@ -269,9 +275,9 @@ bool fgx_quick_run(fgx_walk *walk) {
                 return true;
             }
             if (walk->code != FG_OK) return false;
-            close(m, q, rank);
+            if (now) close(m, q, rank);
         }
-        if (!bits[word] && word == *first) ++*first;
+        if (now && !bits[word] && word == *first) ++*first;
     }
     return false;
 }

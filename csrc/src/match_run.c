@@ -19,7 +19,7 @@ static fgx_walk walk_at(const run *r, uint32_t variant, int64_t at, enum fgx_mod
 
 /* Walks, and notes what it left. */
 static bool try(run *r, fgx_walk *walk) {
-    bool quick = r->quick && walk->mode == FGX_NOW && fgx_quick_applies(r->m, r->request, walk->variant);
+    bool quick = r->quick && fgx_quick_applies(r->m, r->request, walk->variant);
     bool found = quick ? fgx_quick_run(walk) : fgx_walk_run(walk);
     if (walk->failure) r->out->failure = walk->failure;
     r->code = walk->code;

@@ -207,7 +207,7 @@ class CMatcher:
         *,
         quick: bool = False,
     ) -> Outcome:
-        """As Matcher.match. With `quick`, `visits` is None, labels are those of vertices that were looked at, and of candidates with equal scores the
+        """As Matcher.match. With `quick`, `visits` is None, labels and `failure` are those of vertices that were looked at, and of candidates with equal scores the
         first in the graph is taken: policies by id then look at little more than what they take (csrc/src/match_quick.c).
         """
         if not _fits(jobid):

@@ -70,9 +70,9 @@ class CMatcher:
     def __init__(self, description: Description | Graph, options: Options) -> None:
         """Over a graph that a reader in C made, the description is made only when somebody asks for it. Raises MatcherError."""
         graph = description if isinstance(description, Graph) else None
-        types = graph.types if graph else description.types
+        types = description.types if isinstance(description, Graph) else _types_of(description)
         self.options = options
-        self._types = number_types(list(types), options.filters)
+        self._types = number_types(types, options.filters)
         self._compiled: dict[int, _Compiled] = {}
         self._properties = 0
         specific = options.filters.specific
@@ -122,6 +122,7 @@ class CMatcher:
         self._compiled.clear()
         self._numbers: list[int] | None = None
         self._links: list[list[int]] | None = None
+        self._constrained: list[tuple[int, Vertex]] | None = None
 
     # -- the graph
 
@@ -195,6 +196,7 @@ class CMatcher:
         if self._description is not None:
             self._description.vertices[vertex].properties[key] = value
         self._properties += 1
+        self._constrained = None
 
     # -- matching
 
@@ -292,12 +294,21 @@ class CMatcher:
         return entries, columns, labels
 
     def _accepted(self, constraint: Constraint) -> bytes:
-        vertices = self.description.vertices
-        bits = bytearray(len(vertices) // 8 + 1)
-        for v, vertex in enumerate(vertices):
-            if vertex.type in CONSTRAINED and constraint.accepts(vertex):
+        """One bit a vertex, lowest first: whether the constraint holds of it. Vertices of other types are not asked."""
+        if self._constrained is None:
+            places = [place for kind in CONSTRAINED for place in self._graph.by_type(kind)]
+            self._constrained = [(self.number_of(place), self._vertex(place)) for place in places]
+        bits = bytearray(max(self._index, default=0) // 8 + 1)
+        for v, vertex in self._constrained:
+            if constraint.accepts(vertex):
                 bits[v // 8] |= 1 << v % 8
         return bytes(bits)
+
+    def _vertex(self, place: int) -> Vertex:
+        """A vertex of the graph in C, for reading, without a description of all."""
+        if self._description is None:
+            return self._graph.vertex(place)
+        return self._description.vertices[self.number_of(place)]
 
     def find(self, expression: Expression) -> list[Taken]:
         return native_find.run(self, expression)
@@ -346,7 +357,7 @@ class CMatcher:
             if source >= first or target >= first:
                 edges.append(Edge(source, target, edge.subsystem))
         types = dict(self._types)
-        for kind in document.types:
+        for kind in _types_of(document):
             types.setdefault(kind, len(types))
         self._change(vertices, edges, [*self._index, *range(first, len(vertices))], types)
         description.vertices, description.edges = vertices, edges
@@ -400,6 +411,11 @@ class CMatcher:
             raise
         self._index = index
         self._use(graph, core)
+
+
+def _types_of(description: Description) -> list[str]:
+    """The types of a document, with those that it has not introduced."""
+    return list(dict.fromkeys([*description.types, *(vertex.type for vertex in description.vertices)]))
 
 
 def _fits(jobid: int) -> bool:

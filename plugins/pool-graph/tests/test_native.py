@@ -37,7 +37,7 @@ EXTRA = Policy("low", node_centric=True, stop_early=True)
 @st.composite
 def machines(draw):
     """A cluster of racks, nodes, sockets; memory pools and GPUs beside cores; power over some nodes; ids that repeat or not."""
-    made = Description([Vertex("cluster", "c", "c0", 0, 0, paths={"containment": "/c0"})], types=["memory"])
+    made = Description([Vertex("cluster", "c", "c0", 0, 0, paths={"containment": "/c0"})], types=["memory", "pdu"])
     number = st.integers(0, 3)
     flat = draw(st.booleans())
     scattered = draw(st.booleans())
@@ -72,6 +72,8 @@ def machines(draw):
                 add(place, "gpu", socket, rank)
             if rank in odd or draw(st.booleans()):
                 add(place, "memory", socket, rank, draw(st.integers(1, 4)))
+    if len(racks) > 1 and draw(st.booleans()):  # a node in two racks
+        made.edges.append(Edge(racks[-1], next(edge.target for edge in made.edges if edge.source == racks[0])))
     if power:
         pdu = len(made.vertices)
         made.vertices.append(Vertex("pdu", "pdu", "pdu0", 0, 100000, size=4, paths={"power": "/pdu0"}))
@@ -302,12 +304,14 @@ FINDS = [
     machines(),
     st.sampled_from([*POLICIES.values(), EXTRA]),
     st.sampled_from(FILTERS),
-    st.sampled_from([False, False, True]),
+    st.tuples(st.sampled_from([False, False, True]), st.sampled_from([False, False, False, True])),
     STEPS,
 )
-def test_both_do_the_same(description, policy, filters, flexible, steps):
+def test_both_do_the_same(description, policy, filters, switches, steps):
+    flexible, by_power = switches
     power = any("power" in vertex.paths for vertex in description.vertices)
     subsystems = ("containment", "power") if power else ("containment",)
+    subsystems = subsystems[::-1] if by_power else subsystems
     both = Both(description, Options(policy, parse_filters(filters), subsystems, flexible))
     for jobid, step in enumerate(steps, 1):
         try:
@@ -379,8 +383,9 @@ def test_what_is_taken_whole_and_not_all_free_takes_nothing(quick):
     assert [one.vertex for one in outcome.taken] == [2, 3, 1, 0]
 
 
-def test_requests_are_compiled_anew_when_properties_change():
-    over = CMatcher(small(), Options(POLICIES["low"]))
+@pytest.mark.parametrize("made", [small, lambda: Graph.from_description(small())])
+def test_requests_are_compiled_anew_when_properties_change(made):
+    over = CMatcher(made(), Options(POLICIES["low"]))
     fast = Constraint("properties", names=frozenset({"fast"}))
     request = Request((plain("slot", 1, plain("node")),), 10, fast)
     assert over.match(Operation.ALLOCATE, request, 1).verdict is Verdict.BUSY

@@ -80,25 +80,25 @@ class CMatcher:
         self._description: Description | None = None if isinstance(description, Graph) else description
         if graph is not None and len(self._types) > len(graph.types):  # the filters name types that the graph has not
             self._description, graph = graph.describe(), None
-        if graph is not None:
-            self._index = array("I", range(len(graph)))
-            self._use(graph, self._make_core(graph, self._index))
-            return
-        assert self._description is not None, "there is no graph, so there is a description"
-        self._index = array("I", range(len(self._description.vertices)))
-        self._use(*self._build(self._description, self._index))
+        if graph is None:
+            assert self._description is not None, "there is no graph, so there is a description"
+            graph = self._build(self._description)
+        # Only now: later on, vertices may be removed with which another subsystem loses its root.
+        if any(graph.root(subsystem) is None for subsystem in options.subsystems):
+            raise MatcherError("can't initialize traverser")
+        self._index = array("I", range(len(graph)))
+        self._use(graph, self._make_core(graph, self._index))
 
-    def _build(self, description: Description, numbers: array[int]) -> tuple[Graph, MatchCore]:
+    def _build(self, description: Description) -> Graph:
         types = list(dict.fromkeys([*self._types, *description.types]))
         try:
-            graph = Graph.from_description(Description(description.vertices, description.edges, types))
+            return Graph.from_description(Description(description.vertices, description.edges, types))
         except GraphDocumentError as exc:
             raise MatcherError(str(exc)) from exc
-        return graph, self._make_core(graph, numbers)
 
     def _make_core(self, graph: Graph, numbers: array[int]) -> MatchCore:
         options = self.options
-        if any(graph.root(subsystem) is None for subsystem in options.subsystems):
+        if graph.root(options.subsystems[0]) is None:
             raise MatcherError("can't initialize traverser")
         settings = MatchSettings(
             _ORDERS.index(options.policy.order),
@@ -404,7 +404,8 @@ class CMatcher:
         had, self._types = self._types, types
         try:
             index = array("I", present)
-            graph, core = self._build(Description([vertices[v] for v in present], kept, list(types)), index)
+            graph = self._build(Description([vertices[v] for v in present], kept, list(types)))
+            core = self._make_core(graph, index)
             core.adopt(self.core)
         except BaseException:
             self._types = had

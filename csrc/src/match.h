@@ -183,8 +183,9 @@ static inline uint32_t fgx_counted_index(const fg_matcher *m, uint32_t type) {
     return type < m->type_limit ? m->counted_index[type] : FG_NONE;
 }
 
-/* The next walk's number. */
+/* The next walk's number; and beginning anew before there are no more, between operations. */
 uint32_t fgx_next_walk(fg_matcher *m);
+void fgx_rewind(fg_matcher *m);
 
 /* match_time.c. Of vertex v; codes are those of planners. */
 int64_t fgx_available(const fg_matcher *m, uint32_t v, int64_t at, int64_t duration);

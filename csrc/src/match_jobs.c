@@ -107,12 +107,13 @@ static void reach(fg_matcher *m, uint32_t v, fg_released *out) {
 
 void fg_cancel(fg_matcher *m, int64_t id, fg_released *out) {
     fgx_job *job = fgx_find_job(m, id);
+    fgx_rewind(m);
     *out = (fg_released){0};
     if (!job) return;
     out->known = root_knows(m, job);
     if (out->known) {
         uint32_t tagged = fgx_next_walk(m);
-        if (fgx_next_walk(m) != tagged + 1) tagged = fgx_next_walk(m) - 1; /* the numbers began anew */
+        fgx_next_walk(m);
         for (uint32_t i = 0; i < job->hold_count; i++)
             if (job->holds[i].has & FGX_TAG) m->seen[job->holds[i].vertex] = tagged;
         reach(m, m->root, out);

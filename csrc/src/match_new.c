@@ -265,14 +265,16 @@ int fgx_prime(fg_matcher *m) {
 }
 
 uint32_t fgx_next_walk(fg_matcher *m) {
-    if (++m->walk == UINT32_MAX) {
-        m->walk = 1;
-        memset(m->seen, 0, m->graph->count * sizeof *m->seen);
-        memset(m->type_gathered, 0, m->type_limit * sizeof *m->type_gathered);
-        memset(m->type_counts, 0, m->type_limit * sizeof *m->type_counts);
-        memset(m->mark, 0, m->kid_start[m->graph->count] * sizeof *m->mark);
-    }
-    return m->walk;
+    return ++m->walk;
+}
+
+void fgx_rewind(fg_matcher *m) {
+    if (m->walk < UINT32_MAX / 2) return;
+    m->walk = 0;
+    memset(m->seen, 0, m->vertices * sizeof *m->seen);
+    memset(m->type_gathered, 0, m->type_limit * sizeof *m->type_gathered);
+    memset(m->type_counts, 0, m->type_limit * sizeof *m->type_counts);
+    memset(m->mark, 0, m->kid_start[m->vertices] * sizeof *m->mark);
 }
 
 /* ---- The whole */

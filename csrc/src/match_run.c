@@ -165,6 +165,7 @@ static void now(run *r) {
 
 static void begin(fg_matcher *m, fg_outcome *out) {
     *out = (fg_outcome){.failed = FG_NONE};
+    fgx_rewind(m);
     m->taken_count = m->labels_count = m->events_count = m->rows_count = 0;
 }
 

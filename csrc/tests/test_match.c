@@ -3,6 +3,8 @@
 
 #include "harness.h"
 
+#include "../src/match.h"
+
 static const char machine[] =
     "{'graph':{'nodes':["
     "{'id':'0','metadata':{'type':'cluster','id':0,'paths':{'containment':'/cluster0'}}},"
@@ -74,6 +76,25 @@ static void takes_and_gives_back(void) {
     fg_request_free(one_core);
     fg_request_free(all);
     fg_request_free(three);
+    fg_matcher_free(m);
+    fg_graph_free(graph);
+}
+
+/* Walks are numbered, and what they noted is never cleared: so a long life must begin anew at some time. */
+static void lives_long(void) {
+    fg_graph *graph = good(machine);
+    fg_matcher *m = matcher_of(graph, FG_ORDER_HIGH, 1, 0);
+    int code;
+    fg_request *cores = slots_of(CORE, 2, 1, 0, NULL, &code);
+    fg_outcome out;
+    fg_released released;
+    for (uint32_t i = 0; i < 12; i++) {
+        m->walk = UINT32_MAX / 2 - 60 + 10 * i; /* none of these was there before */
+        CHECK(fg_match(m, cores, FG_OR_RESERVE, 0, 1, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_DONE && out.at == 0 && out.rows == 4);
+        fg_cancel(m, 1, &released);
+        CHECK(released.known && released.succeeded == 4 && fg_jobs(m, NULL, 0) == 0);
+    }
+    fg_request_free(cores);
     fg_matcher_free(m);
     fg_graph_free(graph);
 }
@@ -163,6 +184,7 @@ static void survives_without_memory(int order, int early, int flexible) {
 
 void test_match(void) {
     takes_and_gives_back();
+    lives_long();
     refuses();
     survives_without_memory(FG_ORDER_HIGH, 1, 0);
     survives_without_memory(FG_ORDER_LOW, 0, 0);

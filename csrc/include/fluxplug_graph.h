@@ -263,7 +263,8 @@ int fg_planner_check(const fg_planner *planner);
  * the caller's, and lives as long as the matcher is used (it may be freed first); nobody else changes its status meanwhile.
  *
  * Vertices have the caller's numbers here, fg_match_options.numbers: place[k] is the number of the vertex made k-th. Results hold until the next
- * call that takes the matcher without const. Types are those of the graph; larger numbers are types without a vertex. Inside filters types stand by their numbers.
+ * call that takes the matcher without const. Types are those of the graph; larger numbers are types without a vertex. Inside filters types stand
+ * by their numbers.
  * A call that returns an error has changed nothing. Costs are in the comments of csrc/src/match_*.c. */
 typedef struct fg_matcher fg_matcher;
 typedef struct fg_request fg_request;
@@ -345,9 +346,10 @@ typedef struct fg_outcome {
 
 /* One operation (5.1). `whole` are types to be taken with all below them, beside those of the request. FG_NOT_FOUND: the root has no filter, so
  * later times cannot be searched. With `quick`, visits are not counted, and
- * what has equal scores is taken in the order of the graph: then policies by id need not look at all of it (match_quick.c). FG_LIMIT: deeper than FG_MAX_DEPTH. */
-int fg_match(fg_matcher *matcher, fg_request *request, int operation, int quick, int64_t job, int64_t duration, const uint32_t *whole, uint32_t whole_count,
-             fg_outcome *outcome);
+ * what has equal scores is taken in the order of the graph: then policies by id need not look at all of it (match_quick.c). FG_LIMIT: deeper than
+ * FG_MAX_DEPTH. */
+int fg_match(fg_matcher *matcher, fg_request *request, int operation, int quick, int64_t job, int64_t duration, const uint32_t *whole,
+             uint32_t whole_count, fg_outcome *outcome);
 
 /* An update (7.4), as steps in order: FG_STEP_CHECK (the vertex must be free), FG_STEP_BOOK (its whole size), FG_STEP_MARK and
  * FG_STEP_MARK_EXCLUSIVE (the edge from `vertex` to `target`). With `commit` 0, or when a step cannot be taken, nothing stays. */

@@ -71,7 +71,8 @@ static bool collect(commit *c, fgx_taken at, bool shadow, uint64_t *held) {
         uint32_t link = search ? m->marked[i] : i;
         if (link >= m->kid_start[v + 1]) break;
         if (m->seen[m->kid[link]] == m->walk || !(shadow || m->mark[link] == c->mark)) continue;
-        fgx_taken kid = {.vertex = m->kid[link], .source = v, .level = level + 1, .amount = m->needs[link], .exclusive = m->mark_exclusive[link] != 0};
+        fgx_taken kid = {.vertex = m->kid[link], .source = v, .level = level + 1, .amount = m->needs[link]};
+        kid.exclusive = m->mark_exclusive[link] != 0;
         uint64_t count;
         if (!collect(c, kid, shadow, &count)) return false;
         *held += count;

@@ -237,7 +237,9 @@ int fg_vertex_filter(const fg_matcher *m, uint32_t vertex, uint32_t index, const
     *total = m->filter_totals[filter->first + index];
     *used = planner && !id ? *total - fg_planner_available(planner, 0, 1) : 0;
     const fgx_job *job = id ? fgx_find_job(m, *id) : NULL;
-    for (uint32_t i = 0; job && i < job->hold_count; i++)
-        if (job->holds[i].vertex == v && (job->holds[i].has & FGX_COUNT) && index < job->holds[i].counted) *used = job->counts[job->holds[i].counts + index];
+    for (uint32_t i = 0; job && i < job->hold_count; i++) {
+        const fgx_hold *hold = &job->holds[i];
+        if (hold->vertex == v && (hold->has & FGX_COUNT) && index < hold->counted) *used = job->counts[hold->counts + index];
+    }
     return FG_OK;
 }

@@ -228,8 +228,8 @@ static int prime(fg_matcher *m, uint32_t v, uint32_t level) {
     const fg_graph *graph = m->graph;
     uint32_t width = m->type_limit, type = graph->type[v];
     if (level > FG_MAX_DEPTH) return FG_LIMIT;
-    if ((uint64_t)(level + 2) * width > m->numbers_capacity && !fgx_room(m, (void **)&m->numbers, 0, &m->numbers_capacity, (uint64_t)(level + 2) * width, sizeof *m->numbers))
-        return FG_NO_MEMORY;
+    m->numbers_count = 0;
+    if (!FGX_ROOM(m, numbers, (uint64_t)(level + 2) * width)) return FG_NO_MEMORY;
     memset(m->numbers + (size_t)level * width, 0, width * sizeof *m->numbers);
     m->seen[v] = m->walk;
     for (uint32_t link = m->kid_start[v]; link < m->kid_start[v + 1]; link++) {
@@ -382,7 +382,8 @@ void fg_matcher_free(fg_matcher *m) {
 #define FREE(name) fgm_free(&memory, m->name)
     FREE(place), FREE(at), FREE(kid_start), FREE(kid), FREE(source), FREE(order), FREE(weight), FREE(mark), FREE(needs), FREE(mark_exclusive);
     FREE(child_set), FREE(set_start), FREE(set_types), FREE(plan), FREE(checker), FREE(filter), FREE(allocated), FREE(reserved);
-    FREE(counted_index), FREE(whole), FREE(type_gathered), FREE(type_counts), FREE(counted), FREE(everywhere), FREE(specific), FREE(layouts), FREE(layout_types);
+    FREE(counted_index), FREE(whole), FREE(type_gathered), FREE(type_counts), FREE(counted), FREE(everywhere), FREE(specific);
+    FREE(layouts), FREE(layout_types);
     FREE(filters), FREE(filter_totals), FREE(filter_plans), FREE(jobs), FREE(seen), FREE(way), FREE(groups), FREE(parts), FREE(keys);
     FREE(numbers), FREE(marked), FREE(taken), FREE(counts), FREE(walked), FREE(labels), FREE(events), FREE(rows), FREE(shown_holds), FREE(classes);
 #undef FREE

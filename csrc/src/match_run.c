@@ -199,7 +199,8 @@ int fg_match(fg_matcher *m, fg_request *request, int operation, int quick, int64
     if (operation < FG_ALLOCATE || operation > FG_WITHOUT_FUTURE || duration < 1 || duration > m->options.lifetime) return FG_INVALID;
     int code = fgx_prepare(m, request);
     if (code != FG_OK) return code;
-    run r = {.m = m, .request = request, .operation = operation, .job = job, .duration = duration, .out = outcome, .code = FG_OK, .quick = quick != 0};
+    run r = {.m = m, .request = request, .operation = operation, .job = job, .duration = duration, .out = outcome, .code = FG_OK};
+    r.quick = quick != 0;
     set_whole(m, request, whole, whole_count, 1);
     if (operation == FG_SATISFIABILITY) satisfiability(&r);
     else now(&r);
@@ -221,7 +222,8 @@ static int take_step(fg_matcher *m, fgx_job *job, const fg_span *span, const fg_
     int64_t size = fgx_size(m, v);
     if (step->kind == FG_STEP_CHECK) return fgx_available(m, v, span->start, span->duration) < size ? FG_BUSY : FG_OK;
     if (step->kind == FG_STEP_BOOK) {
-        fgx_hold hold = {.start = span->start, .duration = span->duration, .amount = size, .vertex = v, .has = span->start ? FGX_RESERVED : FGX_ALLOCATED};
+        fgx_hold hold = {.start = span->start, .duration = span->duration, .amount = size, .vertex = v};
+        hold.has = span->start ? FGX_RESERVED : FGX_ALLOCATED;
         int code = fgx_book(m, v, span->start, span->duration, size);
         if (code == FG_RANGE) code = FG_BUSY;
         if (code != FG_OK) return code;

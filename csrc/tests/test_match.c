@@ -55,7 +55,8 @@ static void takes_and_gives_back(void) {
     fg_graph *graph = good(machine);
     fg_matcher *m = matcher_of(graph, FG_ORDER_LOW, 0, 0);
     int code;
-    fg_request *one_core = slots_of(CORE, 1, 1, 0, NULL, &code), *all = slots_of(NODE, 2, 1, 0, NULL, &code), *three = slots_of(NODE, 3, 1, 0, NULL, &code);
+    fg_request *one_core = slots_of(CORE, 1, 1, 0, NULL, &code), *all = slots_of(NODE, 2, 1, 0, NULL, &code);
+    fg_request *three = slots_of(NODE, 3, 1, 0, NULL, &code);
     fg_outcome out;
     CHECK(fg_match(m, one_core, FG_ALLOCATE, 0, 1, 100, NULL, 0, &out) == FG_OK && out.verdict == FG_DONE);
     CHECK(out.rows == 3 && out.row[0].vertex == 2 && out.row[0].exclusive && out.row[2].parent == -1);

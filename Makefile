@@ -8,6 +8,7 @@ ARGS ?=
 # By relative paths throughout: those of the tree may have spaces, which make cannot handle.
 BIN := $(VENV)/bin
 PROJECTS := $(sort $(wildcard plugins/*/pyproject.toml csrc/pyproject.toml))
+CORE := $(wildcard csrc/*.py csrc/*.h csrc/include/*.h csrc/src/*.[ch])
 EDITABLE := $(patsubst %/pyproject.toml,-e ./%,$(PROJECTS))
 
 # The build back end is held to the constraints too: newer pips read the one variable for that, older ones the other.
@@ -20,7 +21,7 @@ help:
 	@echo 'make demo       run a sample workload under three queue policies, and draw the result'
 	@echo 'make test       run the tests (ARGS="-k idset" runs some of them)'
 	@echo 'make test-all   run the tests on each of Python 3.10 to 3.13 that this machine has'
-	@echo 'make check      lint, formatting and types'
+	@echo 'make check      lint, formatting and types; the C core under sanitizers'
 	@echo 'make bench      measure speed against peers and bounds'
 	@echo 'make clean      remove what was installed and built'
 
@@ -37,18 +38,19 @@ check: $(VENV)/checkers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(MAKE) --no-print-directory -C csrc check
 
 bench: $(VENV)/installed
 	$(BIN)/python bench/run.py
 
 clean:
-	rm -rf .venv .venv-3.* out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf csrc/build csrc/*.egg-info csrc/fluxplug_graph/*.so .venv .venv-3.* out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Made anew when PYTHON names another version, or when the Python that it was made of has gone.
 $(VENV)/python: force
 	@.ci/make-venv $(VENV) "$(PYTHON)"
 
-$(VENV)/installed: $(VENV)/python pyproject.toml $(PROJECTS) constraints.txt
+$(VENV)/installed: $(VENV)/python pyproject.toml $(PROJECTS) $(CORE) constraints.txt
 	@echo 'Installing fluxplug and its plugins into $(VENV) ...'
 	@$(PIP) -e '.[test]' $(EDITABLE)
 	@touch $@

@@ -7,6 +7,7 @@
     ├── ConfigError                        sched.toml or a command-line value; knows file, line and key
     ├── PluginError                        a plugin that cannot be found, loaded or trusted; names it
     ├── TraceError (ValueError)            a workload log that cannot be read; knows file and line
+    ├── ReapiError                         a call of ReapiCli that failed; names the call
     └── ResourceError (OSError)            a pool said no
         ├── InsufficientResources          not now: retry when something has changed
         └── InfeasibleRequest              never, on this machine: the text says why
@@ -61,6 +62,10 @@ class PluginError(FluxplugError):
 
 class TraceError(FluxplugError, ValueError):
     """A workload log that cannot be read; the text begins with `FILE:LINE:`."""
+
+
+class ReapiError(FluxplugError):
+    """A call of ReapiCli that failed and changed nothing; the text begins with the name of the call."""
 
 
 class ResourceError(FluxplugError, OSError):

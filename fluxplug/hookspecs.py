@@ -84,6 +84,25 @@ def fluxplug_register_reports() -> list[type]:  # type: ignore[empty-body]
     """
 
 
+@_hookspec
+def fluxplug_register_commands() -> list[type]:  # type: ignore[empty-body]
+    """Return the command classes of this plugin: each is one more `fluxplug NAME`.
+
+    Called once for each `Plugins`, when the command line has a word that is no command of core's, and for `fluxplug --help`; so what
+    a command needs is better imported in its `run`. Returns a list of classes, each with `name`, `help` (one line), `run` and
+    the rest of `fluxplug.command.PluginCommand`. Only installed plugins are asked, not the files of `[plugins] path`.
+    """
+
+
+@_hookspec
+def fluxplug_register_reapi() -> type:  # type: ignore[empty-body]
+    """Return the class behind `fluxplug.reapi.ReapiCli`: a graph scheduler as a library.
+
+    Called once for each `Plugins`, when a `ReapiCli` is made. Returns one class, a subclass of `fluxplug.reapi.ReapiCli` with a `name`
+    of its own. One installed plugin may offer it.
+    """
+
+
 # The command line.
 
 

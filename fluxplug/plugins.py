@@ -39,12 +39,18 @@ _CLASS_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @frozen
 class Axis:
-    """A kind of class that plugins register: what users call it, the hook, and the methods that make a class one of the kind."""
+    """A kind of class that plugins register: what users call it, the hook, and what makes a class one of the kind.
+
+    That is `methods`, and `texts`, attributes that are one line of text. Where `single`, the hook returns one class, not a list, and only
+    one plugin may have it.
+    """
 
     name: str
     label: str
     hook: str
     methods: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    single: bool = False
 
 
 AXES = {
@@ -55,6 +61,8 @@ AXES = {
         Axis("trace", "trace", "fluxplug_register_traces", ("jobs",)),
         Axis("workload", "workload model", "fluxplug_register_workloads", ("jobs",)),
         Axis("report", "report", "fluxplug_register_reports", ("write",)),
+        Axis("command", "command", "fluxplug_register_commands", ("add_arguments", "run"), texts=("help",)),
+        Axis("reapi", "ReapiCli", "fluxplug_register_reapi", ("initialize", "match", "info", "cancel"), single=True),
     )
 }
 
@@ -82,6 +90,16 @@ class Registered:
     def owner(self) -> str:
         """The distribution with its version, or the file."""
         return f"{self.distribution} {self.version}".strip()
+
+
+def two_owners(one: Registered, other: str) -> str:
+    """What to say where somebody else, named by distribution and version, has the place of a class already."""
+    axis = AXES[one.axis]
+    what = axis.label if axis.single else f"{axis.label} {one.name!r}"
+    # Commands and libraries are looked up without a configuration file, so that blocking in one would not help.
+    blocking = axis.name not in ("command", "reapi")
+    remedy = f' or block it with [plugins] block = ["{one.plugin}"]' if blocking else " of them"
+    return f"{what} has two owners, {other} and {one.owner}; uninstall one{remedy}"
 
 
 class Registry:
@@ -174,6 +192,16 @@ class Plugins:
         """Reports by name."""
         return self.registry("report")
 
+    @cached_property
+    def commands(self) -> Registry:
+        """Commands by name."""
+        return self.registry("command")
+
+    @cached_property
+    def reapi(self) -> Registry:
+        """The class behind `ReapiCli`, if a plugin offers one, by its name."""
+        return self.registry("reapi")
+
     def registry(self, axis: str) -> Registry:
         """The registry of an axis. Raises PluginError where a class is unfit or a name has two owners."""
         if axis not in self._registries:
@@ -188,18 +216,17 @@ class Plugins:
                 classes = impl.function()
             except Exception as error:
                 raise PluginError(f"{one}: {place} failed: {_one_line(error)}; {_remedy(one)}") from error
+            if axis.single:
+                classes = [classes]
             if not isinstance(classes, (list, tuple)):
                 raise PluginError(f"{one}: {place} returned {_kind(classes)}; return a list of classes")
             for cls in classes:
                 if problem := _unfit(cls, axis):
                     raise PluginError(f"{one}: {place} returned {_kind(cls)}, {problem}")
                 new = Registered(axis.name, cls.name, cls, one.name, one.distribution, one.version)
-                old = members.setdefault(new.name, new)
+                old = members.setdefault("" if axis.single else new.name, new)
                 if old is not new:
-                    raise PluginError(
-                        f"{axis.label} {new.name!r} has two owners, {old.owner} and {new.owner}; "
-                        f'uninstall one or block it with [plugins] block = ["{new.plugin}"]'
-                    )
+                    raise PluginError(two_owners(new, old.owner))
         return members.values()
 
     def _each(self, hook: str) -> Iterator[tuple[Candidate, pluggy.HookImpl]]:
@@ -339,6 +366,10 @@ def _unfit(cls: Any, axis: Axis) -> str | None:
     missing += sorted(getattr(cls, "__abstractmethods__", frozenset()).difference(missing))
     if missing:
         return f"which is no {axis.label}: it lacks {', '.join(missing)}; implement them"
+    for text in axis.texts:
+        value = getattr(cls, text, None)
+        if not isinstance(value, str) or not value.strip() or "\n" in value:
+            return f"whose {text} is {value!r:.60}; give it one line of text"
     config = getattr(cls, "Config", None)
     if config is not None and not (isinstance(config, type) and attrs.has(config) and _is_frozen(config)):
         return f"whose Config is {_kind(config)}; decorate it with attrs.frozen"

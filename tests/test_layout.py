@@ -135,6 +135,14 @@ def test_one_place_for_pluggy():
     assert not [str(one) for rows in PLUGIN_IMPORTS.values() for one in rows if one.module.split(".")[0] == "pluggy"]
 
 
+def test_one_place_for_cffi():
+    every = [*CORE_IMPORTS, *(one for rows in PLUGIN_IMPORTS.values() for one in rows)]
+    users = {one.file for one in every if one.module.split(".")[0] in {"cffi", "fluxplug_graph"}}
+    assert users <= {"fluxplug_pool_graph/core.py"}
+    exported = ast.parse((ROOT / "csrc" / "fluxplug_graph" / "__init__.py").read_text(encoding="utf-8")).body[-1]
+    assert ast.unparse(exported) == "__all__ = ['ffi', 'lib']"
+
+
 def test_one_place_reads_the_clock():
     every = [*CORE_IMPORTS, *(one for rows in PLUGIN_IMPORTS.values() for one in rows)]
     assert {one.file for one in every if one.module == "time"} == {"clock.py"}
@@ -157,7 +165,7 @@ def test_a_plugin_imports_public_names_alone(plugin):
     package = f"fluxplug_{plugin.replace('-', '_')}"
     for one in PLUGIN_IMPORTS[plugin]:
         top = one.module.split(".")[0]
-        if top == package:
+        if top in {package, "fluxplug_graph"}:
             continue
         assert not top.startswith("fluxplug_"), f"{one}: another plugin"
         if top == "fluxplug":

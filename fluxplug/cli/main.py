@@ -1,7 +1,8 @@
 """The command `fluxplug`: finds the command module, gives it its arguments, and turns errors into one line and an exit code.
 
-A command is a module of this package: its docstring is its description, `add_arguments(parser)` adds its arguments, `run(args) -> int` does
-the work. Only the module of the command that is run is imported, so that `--help` and errors are quick.
+A command of core's is a module of this package: its docstring is its description, `add_arguments(parser)` adds its arguments, `run(args) -> int`
+does the work. Only the module of the command that is run is imported. Plugins are loaded for any other word, which may be a command of
+theirs (`fluxplug.command`), and for `--help`, which lists those too.
 
 Exit codes: what `run` returns; 2 for a FluxplugError or a wrong command line; 130 when interrupted; 141 when the reader of the output has
 gone. A traceback means a bug.
@@ -21,7 +22,8 @@ from fluxplug.errors import FluxplugError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fluxplug.plugins import Plugins
+    from fluxplug.command import PluginCommand
+    from fluxplug.plugins import Plugins, Registered
 
 
 class Command(NamedTuple):
@@ -84,13 +86,13 @@ def _run(words: list[str], command: str) -> int:
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
     known = {name: _subparser(subparsers, name, about.help) for name, about in COMMANDS.items()}
     if not command:
+        if {"-h", "--help"} & set(words):
+            _list_plugin_commands(subparsers)
         parser.parse_args(words)  # --help, --version, or a wrong option
         parser.print_help(sys.stderr)
         return 2
     if command not in known:
-        from fluxplug.suggest import instead  # noqa: PLC0415 - only in errors
-
-        raise FluxplugError(f"there is no such command{instead(command, known, 'commands')}")
+        return _run_plugin_command(parser, subparsers, words, command)
     chosen = COMMANDS[command]
     module = importlib.import_module(chosen.module)
     known[command].description = module.__doc__
@@ -105,11 +107,65 @@ def _run(words: list[str], command: str) -> int:
         plugins.shutdown()
 
 
+def _list_plugin_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Enter plugins' commands for `--help`, which is shown whatever is wrong with a plugin."""
+    from fluxplug.plugins import Plugins  # noqa: PLC0415
+
+    try:
+        found = plugin_commands(Plugins.load())
+    except FluxplugError as error:
+        _fail("", f"commands of plugins are not listed: {error}")
+        return
+    for name, one in found.items():
+        _subparser(subparsers, name, one.cls.help)
+
+
+def plugin_commands(plugins: Plugins) -> dict[str, Registered]:
+    """The commands that plugins register, by name. Raises PluginError, also for a name of core's."""
+    from fluxplug.errors import PluginError  # noqa: PLC0415 - core's commands start without plugins
+    from fluxplug.plugins import two_owners  # noqa: PLC0415
+
+    found = {one.name: one for one in plugins.commands.values()}
+    for name in found.keys() & COMMANDS.keys():
+        raise PluginError(two_owners(found[name], f"fluxplug {__version__}"))
+    return found
+
+
+def _run_plugin_command(
+    parser: argparse.ArgumentParser,
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser],
+    words: list[str],
+    name: str,
+) -> int:
+    from fluxplug.plugins import Plugins  # noqa: PLC0415
+
+    plugins = Plugins.load()
+    found = plugin_commands(plugins)
+    if name not in found:
+        from fluxplug.suggest import instead  # noqa: PLC0415 - only in errors
+
+        raise FluxplugError(f"there is no such command{instead(name, [*COMMANDS, *found], 'commands')}")
+    command: PluginCommand = found[name].cls()
+    own = _subparser(subparsers, name, command.help)
+    own.description = type(command).__doc__
+    given = argparse.Namespace(plugins=plugins)
+    at = words.index(name)
+    if getattr(command, "raw", False):
+        given.words = words[at + 1 :]
+        words = words[: at + 1]  # what is before the name is for the frame
+    else:
+        command.add_arguments(own)
+    try:
+        return int(command.run(parser.parse_args(words, given)))
+    finally:
+        plugins.shutdown()
+
+
 def _subparser(
     subparsers: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str
 ) -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
-    return subparsers.add_parser(name, help=text, formatter_class=raw, allow_abbrev=False)
+    return subparsers.add_parser(name, help=text.replace("%", "%%"), formatter_class=raw, allow_abbrev=False)
 
 
 def _load_plugins(words: list[str]) -> Plugins:

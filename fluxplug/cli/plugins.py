@@ -24,6 +24,8 @@ KEYS_GO = {
     "trace": "--set KEY=VALUE of `fluxplug simulate`",
     "workload": "--set KEY=VALUE of `fluxplug workload generate`",
     "report": "arguments of the class",
+    "command": "options of the command",
+    "reapi": "options of `ReapiCli.initialize`",
 }
 
 

@@ -99,7 +99,11 @@ def test_a_page_as_json(site, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", ["rv1", "easy", "fcfs", "hybrid", "conservative", "swf", "jobspec-jsonl", "lublin", "html", "svg"]
+    "name",
+    [
+        *("rv1", "easy", "fcfs", "hybrid", "conservative", "swf", "jobspec-jsonl", "lublin", "html", "svg"),
+        *("resource", "resource-query", "graph"),
+    ],
 )
 def test_each_of_the_tree_is_documented(name, capsys):
     assert main(["plugins", "show", name]) == 0

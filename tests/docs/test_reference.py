@@ -67,6 +67,7 @@ def test_examples_of_hooks_run(tmp_path):
         (tmp_path / f"example{number}.py").write_text(head + source, encoding="utf-8")
     plugins = Plugins.load(path=[tmp_path], entry_points=False)
     assert "fair" in plugins.policies
+    assert list(plugins.commands) == ["hello"]
     for module in map(plugins.module_of, plugins.loaded):
         if config := getattr(module.Fair, "Config", None):
             assert set(keys_of(config)) == {"half-life", "weight", "users", "mode"}

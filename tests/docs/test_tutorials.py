@@ -33,7 +33,7 @@ def bin_(tmp_path_factory):
     """The commands of an environment with everything in the tree and the tools for tests."""
     env = tmp_path_factory.mktemp("tutorials") / "env"
     install.run(f'"{install.PYTHON}" -m venv "{env}"', ROOT)
-    plugins = " ".join(f'"{path}"' for path in install.DISTRIBUTIONS if path != ROOT)
+    plugins = " ".join(f'"{path}"' for path in [ROOT / "csrc", *install.DISTRIBUTIONS] if path != ROOT)
     install.run(f'"{env}/bin/pip" install -q -c constraints.txt ".[test]" {plugins}', ROOT)
     return env / "bin"
 

@@ -124,7 +124,9 @@ def test_packed(folder, tree):
 def test_versions_agree():
     """All distributions of the tree have one version, which the changelog knows or calls unreleased."""
     plugins = [
-        tomli.loads((path / "pyproject.toml").read_text(encoding="utf-8")) for path in DISTRIBUTIONS if path != ROOT
+        tomli.loads((path / "pyproject.toml").read_text(encoding="utf-8"))
+        for path in [ROOT / "csrc", *DISTRIBUTIONS]
+        if path != ROOT
     ]
     from fluxplug import __version__
 

@@ -1,0 +1,19 @@
+"""The resource graph as a fluxplug plugin: readers, matcher, writers, the commands `resource` and `resource-query`, and `ReapiCli`."""
+
+from __future__ import annotations
+
+from fluxplug.hookspecs import hookimpl
+
+
+@hookimpl
+def fluxplug_register_commands() -> list[type]:
+    from fluxplug_pool_graph.commands import Resource, ResourceQuery  # noqa: PLC0415 - only where a command is looked up
+
+    return [Resource, ResourceQuery]
+
+
+@hookimpl
+def fluxplug_register_reapi() -> type:
+    from fluxplug_pool_graph.reapi import GraphReapi  # noqa: PLC0415
+
+    return GraphReapi

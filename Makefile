@@ -1,4 +1,5 @@
-# `make demo` and `make test` need Python 3.10 or newer and make: all else goes into a virtual environment of the tree's own.
+# `make demo` and `make test` need Python 3.10 or newer with its headers, a C compiler and make: all else goes into a virtual
+# environment of the tree's own.
 # Plain make and sh, so that it runs where a newcomer is. PYTHON chooses the Python, VENV the folder, ARGS goes to pytest.
 
 VENV ?= .venv

@@ -17,17 +17,6 @@ static int lower(const void *context, const void *a, const void *b) {
     return *(const uint32_t *)a < *(const uint32_t *)b;
 }
 
-/* The place of the first marked edge at or after one. */
-static uint32_t marked_from(const fg_matcher *m, uint32_t link) {
-    uint32_t low = 0, high = m->marked_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (m->marked[middle] < link) low = middle + 1;
-        else high = middle;
-    }
-    return low;
-}
-
 static bool fails(commit *c, int code) {
     c->code = code;
     return false;
@@ -66,7 +55,7 @@ static bool collect(commit *c, fgx_taken at, bool shadow, uint64_t *held) {
     if (shadow) at.amount = m->graph->size[v];
     *held = at.exclusive;
     bool search = c->search && !shadow;
-    uint32_t first = search ? marked_from(m, m->kid_start[v]) : m->kid_start[v], last = search ? m->marked_count : m->kid_start[v + 1];
+    uint32_t first = search ? fgg_first_from(m->marked, m->marked_count, m->kid_start[v]) : m->kid_start[v], last = search ? m->marked_count : m->kid_start[v + 1];
     for (uint32_t i = first; i < last; i++) {
         uint32_t link = search ? m->marked[i] : i;
         if (link >= m->kid_start[v + 1]) break;

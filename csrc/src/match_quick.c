@@ -133,23 +133,12 @@ static fgx_quick *want(fg_matcher *m, uint32_t type) {
     return NULL;
 }
 
-/* The place of the first of the vertices at or after v. */
-static uint32_t place_from(const fgx_quick *q, uint32_t v) {
-    uint32_t low = 0, high = q->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (q->vertices[middle] < v) low = middle + 1;
-        else high = middle;
-    }
-    return low;
-}
-
 /* Something was given back: of the vertex as a whole, or of what shares it. */
 void fgx_reopen(fg_matcher *m, uint32_t v, bool whole) {
     for (uint32_t i = 0; i < m->quick_count; i++) {
         fgx_quick *q = m->quick[i];
         uint32_t end = whole ? v + m->graph->subtree[v] : v + 1;
-        for (uint32_t place = place_from(q, v); place < q->count && q->vertices[place] < end; place++) {
+        for (uint32_t place = fgg_first_from(q->vertices, q->count, v); place < q->count && q->vertices[place] < end; place++) {
             set_bit(q->open, &q->first_open, q->rank[place]);
             set_bit(q->untouched, &q->first_untouched, q->rank[place]);
         }

@@ -1,4 +1,4 @@
-/* Heap sort: see sort.h. */
+/* Heap sort, and the search of what is sorted: see sort.h. */
 #include "sort.h"
 
 #include <string.h>
@@ -31,4 +31,14 @@ void fgg_sort(void *array, size_t count, size_t size, fgg_before *before, const 
         swap(items, items + end * size, size);
         sink(items, 0, end, size, before, context);
     }
+}
+
+uint32_t fgg_first_from(const uint32_t *ascending, uint32_t count, uint32_t least) {
+    uint32_t low = 0, high = count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (ascending[middle] < least) low = middle + 1;
+        else high = middle;
+    }
+    return low;
 }

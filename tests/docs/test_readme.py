@@ -22,11 +22,8 @@ from typing import NamedTuple
 import pytest
 
 from fluxplug.cli.main import COMMANDS
-from fluxplug.errors import PluginError
 
 ROOT = Path(__file__).parents[2]
-# What runs over the matcher in C, and is skipped where that is not built.
-NEEDS_MATCHER = {"resource-query.md", "graph-library.md"}
 FOLLOWED_ELSEWHERE = {"write-a-policy.md", "write-a-pool.md"}
 PAGES = [ROOT / "README.md", *sorted(p for p in ROOT.glob("docs/*.md") if p.name not in FOLLOWED_ELSEWHERE)]
 LINKING = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")]
@@ -72,22 +69,11 @@ def shows(expected, lines):
     return re.fullmatch(pattern, "".join(line.rstrip() + "\n" for line in lines)) is not None
 
 
-def _skip_without_matcher():
-    from fluxplug_pool_graph.matchers import matcher_class
-
-    try:
-        matcher_class()
-    except PluginError as error:
-        pytest.skip(str(error))
-
-
 RUNNABLE = [page for page in PAGES if any(commands(block) or block.title for block in blocks(page))]
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=lambda page: page.name)
 def test_commands_run_as_shown(page, tmp_path):
-    if page.name in NEEDS_MATCHER:
-        _skip_without_matcher()
     for folder in ("samples", "conf"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "conf" / "sched.toml", tmp_path)

@@ -69,17 +69,10 @@ def name_of(node):
     return node["metadata"]["paths"]["containment"].rpartition("/")[2]
 
 
-def usual_matcher():
-    try:
-        return matchers.matcher_class()
-    except PluginError as error:
-        pytest.skip(str(error))
-
-
 @pytest.fixture(params=["slow", "usual"])
 def make(request, monkeypatch):
     """A ReapiCli with a graph, as users make it: over the registered class, with either matcher."""
-    matcher = SlowMatcher if request.param == "slow" else usual_matcher()
+    matcher = SlowMatcher if request.param == "slow" else matchers.matcher_class()
     monkeypatch.setattr("fluxplug_pool_graph.reapi.matcher_class", lambda: matcher)
 
     def initialized(graph=TINY, options=OPTIONS):

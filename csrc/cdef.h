@@ -106,6 +106,7 @@ typedef struct fg_request_tables {
 } fg_request_tables;
 fg_request *fg_request_new(const fg_request_tables *tables, const fg_allocator *allocator, int *code);
 void fg_request_free(fg_request *request);
+int fg_matcher_set_now(fg_matcher *matcher, int64_t now);
 enum fg_operation { FG_ALLOCATE, FG_OR_RESERVE, FG_WITH_SATISFIABILITY, FG_SATISFIABILITY, FG_WITHOUT_ALLOCATING, FG_WITHOUT_FUTURE };
 enum fg_verdict { FG_DONE, FG_LATER, FG_NEVER, FG_NOTHING, FG_UNUSABLE };
 typedef struct fg_span {
@@ -138,6 +139,21 @@ typedef struct fg_step {
     uint32_t kind, vertex, target;
 } fg_step;
 int fg_update(fg_matcher *matcher, const fg_span *span, const fg_step *steps, uint32_t count, int root_exclusive, int commit, const uint32_t *whole, uint32_t whole_count, fg_outcome *outcome);
+int fg_find(fg_matcher *matcher, fg_request *request, int quick, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
+int fg_find_amounts(fg_matcher *matcher, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
+int fg_feasible(fg_matcher *matcher, fg_request *request, int quick, fg_outcome *outcome);
+int64_t fg_room(fg_matcher *matcher, fg_request *request, int64_t from);
+int64_t fg_bound(fg_matcher *matcher, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration);
+int fg_lift(fg_matcher *matcher, int64_t job);
+int fg_put_back(fg_matcher *matcher, int64_t job, int64_t start, int64_t duration);
+int fg_rename(fg_matcher *matcher, int64_t job, int64_t heir);
+typedef struct fg_units {
+    int64_t rank, type, low, high;
+} fg_units;
+int64_t fg_units_of(fg_matcher *matcher, const int64_t *job, const fg_units **units);
+int fg_enter(fg_matcher *matcher, const fg_span *span, const fg_units *units, uint32_t count);
+fg_matcher *fg_matcher_copy(const fg_matcher *matcher, const fg_allocator *allocator, int *code);
+int fg_matcher_check(const fg_matcher *matcher, uint32_t *vertex);
 typedef struct fg_released {
     int known;
     uint64_t entered, succeeded;

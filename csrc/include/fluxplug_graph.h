@@ -253,6 +253,9 @@ int fg_planner_fits(const fg_planner *planner, int64_t at, int64_t duration, int
 int64_t fg_planner_earliest(const fg_planner *planner, int64_t from, int64_t duration, int64_t amount);
 /* The same for planners that have the same points (an aggregate filter): the first point at which each has its amount. */
 int64_t fg_planners_earliest(fg_planner *const *planners, const int64_t *amounts, size_t count, int64_t from, int64_t duration);
+/* The first time at or after `from` at which less than `amount` is available; FG_TIME_END where there is none. FG_INVALID. O(log p) where what is
+ * available crosses `amount` rarely. */
+int64_t fg_planner_below(const fg_planner *planner, int64_t from, int64_t amount);
 /* The first point after `time`, and what is available from it on; FG_NOT_FOUND at the end. For pictures and tests. O(log p). */
 int64_t fg_planner_next(const fg_planner *planner, int64_t time, int64_t *available);
 /* FG_OK, or FG_INVALID where the tree is not what it should be. O(p). */
@@ -312,6 +315,10 @@ typedef struct fg_request_tables {
 fg_request *fg_request_new(const fg_request_tables *tables, const fg_allocator *allocator, int *code);
 void fg_request_free(fg_request *request);
 
+/* The present, 0 at first: "now" of operations, and when a booking is an allocation and not a reservation. A matcher that serves one instant for ever,
+ * as the original does, leaves it at 0. FG_INVALID where it would go back. */
+int fg_matcher_set_now(fg_matcher *matcher, int64_t now);
+
 enum fg_operation { FG_ALLOCATE, FG_OR_RESERVE, FG_WITH_SATISFIABILITY, FG_SATISFIABILITY, FG_WITHOUT_ALLOCATING, FG_WITHOUT_FUTURE };
 enum fg_verdict { FG_DONE, FG_LATER, FG_NEVER, FG_NOTHING, FG_UNUSABLE };
 
@@ -359,6 +366,48 @@ typedef struct fg_step {
 } fg_step;
 int fg_update(fg_matcher *matcher, const fg_span *span, const fg_step *steps, uint32_t count, int root_exclusive, int commit, const uint32_t *whole,
               uint32_t whole_count, fg_outcome *outcome);
+
+/* ---- Plans: what a scheduler asks that moves with time. fg_find and fg_feasible read a request as fg_match does, with its quirks. */
+
+/* Books the request for `job` at the first time in [from, until] at which it fits: `from` itself, or a point of the root's filter. `from` is not before
+ * the present. The verdict is FG_DONE, FG_LATER (at no such time), or FG_NOTHING (it selects nothing). FG_NOT_FOUND: more than one time is asked for,
+ * and the root has no filter. FG_INVALID: the job has something already, or a window past the end of time. Unlike fg_match it takes nothing that does not
+ * fit into every filter above it. */
+int fg_find(fg_matcher *matcher, fg_request *request, int quick, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
+/* The same for amounts alone: counts what the request needs at least in the root's filter, on no vertex by name. That is enough where any so many of a
+ * type will do. FG_DONE or FG_LATER; FG_NOT_FOUND where the root has no filter; otherwise as fg_find. */
+int fg_find_amounts(fg_matcher *matcher, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
+/* Whether the machine could serve the request if nothing were held or down: the verdict is FG_DONE, FG_NEVER or FG_NOTHING. */
+int fg_feasible(fg_matcher *matcher, fg_request *request, int quick, fg_outcome *outcome);
+/* For how long from `from` on the root's filter has room for the request, whatever its duration: an upper bound. -1 where there is none at once,
+ * FG_TIME_END where it does not end. Or FG_INVALID (-2) and below. O(counted types * log p). */
+int64_t fg_room(fg_matcher *matcher, fg_request *request, int64_t from);
+/* The first time in [from, until] at which the root's filter would have room for the request if `job` had nothing: no earlier one can do.
+ * FG_NOT_FOUND, FG_INVALID. Changes nothing. O(counted types * log p). */
+int64_t fg_bound(fg_matcher *matcher, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration);
+/* Takes the spans of a job out of all plans and keeps what they were: fg_put_back puts them back, with another window if that is asked for.
+ * FG_NOT_FOUND. fg_put_back: FG_BUSY (somebody else has it now), FG_INVALID (the job was not lifted), FG_NO_MEMORY; the job then stays lifted. */
+int fg_lift(fg_matcher *matcher, int64_t job);
+int fg_put_back(fg_matcher *matcher, int64_t job, int64_t start, int64_t duration);
+/* Gives what `job` holds to `heir`, who holds nothing yet (FG_INVALID). FG_NOT_FOUND. */
+int fg_rename(fg_matcher *matcher, int64_t job, int64_t heir);
+
+/* Cores, or GPUs, of one rank: ids `low` to `high`. `type` is 0 for cores and 1 for GPUs. */
+typedef struct fg_units {
+    int64_t rank, type, low, high;
+} fg_units;
+/* What a job holds of these, or, if `job` is NULL, all there are in the dominant subsystem: the number of ranges, ascending by rank, type and id.
+ * FG_NO_MEMORY. The same ids twice on a rank are told once. */
+int64_t fg_units_of(fg_matcher *matcher, const int64_t *job, const fg_units **units);
+/* Books these units for a job, from `start` on, with what lies above them shared. FG_NOT_FOUND (there are no such units), FG_BUSY, FG_INVALID (the job
+ * has something already; the dominant subsystem is not containment). O(vertices of the ranks). */
+int fg_enter(fg_matcher *matcher, const fg_span *span, const fg_units *units, uint32_t count);
+
+/* An independent matcher in the same state over the same graph: jobs, spans, status. The graph's own status follows the first matcher alone. O(V + E +
+ * holds). NULL and *code: FG_NO_MEMORY. */
+fg_matcher *fg_matcher_copy(const fg_matcher *matcher, const fg_allocator *allocator, int *code);
+/* Recomputes all plans from what jobs hold: FG_OK, or FG_INVALID and a vertex whose plans are wrong. O(V + E + holds) and as much memory. */
+int fg_matcher_check(const fg_matcher *matcher, uint32_t *vertex);
 
 typedef struct fg_released {
     int known;  /* whether the root knew the job */

@@ -7,6 +7,8 @@
  *   match_choose  candidates and the order of choice               match_jobs    what jobs hold, and giving it back
  *   match_quick   selects without a walk of the whole graph
  *   match_run     operations (5.1 to 5.3)                          match_time    plans of vertices, and filters
+ *   match_plan    what moves with time: lifting, renaming, room    match_copy    copies, and the check
+ *   match_units   cores and GPUs by rank
  *
  * What a walk notes of vertices and edges carries the number of that walk, so that nothing is ever cleared. Its candidates are on one stack:
  * what was gathered below a vertex is the piece of the stack from where it began; a vertex that fails cuts the stack back.
@@ -71,6 +73,7 @@ typedef struct fgx_job {
     fgx_hold *holds;
     int64_t *counts;
     uint32_t hold_count, hold_capacity, count_count, count_capacity;
+    bool lifted; /* its spans are in no plan */
 } fgx_job;
 
 typedef struct fgx_part {
@@ -109,7 +112,9 @@ struct fg_matcher {
     fg_match_options options;
     uint32_t dominant, root;
     uint64_t epoch; /* changes with the counted types */
-    int64_t nodes_up;
+    int64_t nodes_up, now;
+    uint8_t *down;  /* status of each vertex; the graph's follows unless this matcher is a copy */
+    bool is_copy, strict; /* strict: commits take nothing that does not fit into a filter */
     bool single;    /* each vertex has at most one edge of the dominant subsystem to it */
     uint32_t *place, *at, places; /* caller's number of a vertex, and back */
 
@@ -162,6 +167,7 @@ struct fg_matcher {
     FGX_ARRAY(fg_event, events);
     FGX_ARRAY(fg_row, rows);
     FGX_ARRAY(fg_hold, shown_holds);
+    FGX_ARRAY(fg_units, units);
     int32_t *classes; /* performance class of each set of properties, -1: not read yet */
     uint32_t classes_capacity;
 };
@@ -199,7 +205,7 @@ void fgx_unbook(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, int64_t
 void fgx_check_out(fg_matcher *m, uint32_t v, int64_t at, int64_t duration);
 void fgx_uncount(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, const int64_t *amounts, uint32_t counted);
 void fgx_resize(fg_planner *planner, int64_t total);
-/* What is left at time 0 of the last type of the filter. */
+/* What is left now of the last type of the filter. */
 int64_t fgx_last_left(const fg_matcher *m, const fgx_filter *filter);
 
 /* match_new.c */
@@ -283,8 +289,15 @@ int fgx_commit(fg_matcher *m, const fg_span *span, enum fgx_booking booking, fgx
 fgx_job *fgx_find_job(const fg_matcher *m, int64_t id);
 /* The job, made if need be, with room for holds and counts; NULL when there is no memory. */
 fgx_job *fgx_want_job(fg_matcher *m, int64_t id, uint32_t holds, uint32_t counts);
+/* Only to be put in again, under another id. */
+void fgx_take_job_out(fg_matcher *m, const fgx_job *job);
+void fgx_put_job_in(fg_matcher *m, fgx_job *job);
 void fgx_drop_if_empty(fg_matcher *m, fgx_job *job);
 void fgx_free_job(fg_matcher *m, fgx_job *job);
 void fgx_release(fg_matcher *m, fgx_job *job, fgx_hold *hold, uint8_t what);
+/* Puts a hold of a lifted job into the plans, from its start on. FG_OK, FG_BUSY or FG_NO_MEMORY, and then none of it is there. */
+int fgx_put(fg_matcher *m, const fgx_job *job, const fgx_hold *hold);
+/* Takes it out of them again. */
+void fgx_take_out(fg_matcher *m, const fgx_job *job, const fgx_hold *hold);
 
 #endif

@@ -84,7 +84,7 @@ static fg_planner *empty_planner(const fg_matcher *m, const fg_matcher *old, uin
     int code = planner ? FG_OK : FG_NO_MEMORY;
     for (uint32_t slot = 0; code == FG_OK && old->jobs && slot <= old->job_mask; slot++) {
         const fgx_job *job = old->jobs[slot];
-        for (uint32_t i = 0; job && code == FG_OK && i < job->hold_count; i++)
+        for (uint32_t i = 0; job && !job->lifted && code == FG_OK && i < job->hold_count; i++)
             if (job->holds[i].vertex == was && (job->holds[i].has & FGX_COUNT))
                 code = fg_planner_add(planner, job->holds[i].start, job->holds[i].duration, 0);
     }
@@ -206,6 +206,7 @@ int fg_matcher_adopt(fg_matcher *m, fg_matcher *old) {
     move_weights(m, old);
     move_jobs(m, old);
     m->nodes_up = old->nodes_up;
+    m->now = old->now;
     m->epoch = old->epoch + 1;
     return FG_OK;
 }

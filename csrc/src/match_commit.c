@@ -105,7 +105,7 @@ static int take(commit *c, fgx_job *job, fgx_taken *taken) {
             hold.counted = taken->counted;
             memcpy(job->counts + job->count_count, counts, taken->counted * sizeof *counts);
             job->count_count += taken->counted;
-        } else if (counted == FG_NO_MEMORY) {
+        } else if (counted == FG_NO_MEMORY || m->strict) {
             fgx_check_out(m, v, span->start, span->duration);
             code = counted;
         }

@@ -34,6 +34,7 @@ fgx_job *fgx_want_job(fg_matcher *m, int64_t id, uint32_t holds, uint32_t counts
         job->id = id;
     }
     bool fresh = job->hold_count == 0;
+    if (fresh) job->lifted = false;
     bool ok = fgx_room(m, (void **)&job->holds, job->hold_count, &job->hold_capacity, holds, sizeof *job->holds) &&
               fgx_room(m, (void **)&job->counts, job->count_count, &job->count_capacity, counts, sizeof *job->counts);
     if (!ok) {
@@ -54,9 +55,8 @@ void fgx_free_job(fg_matcher *m, fgx_job *job) {
     fgm_free(&m->memory, job);
 }
 
-/* Takes a job without holds out of the table, and closes the gap. */
-void fgx_drop_if_empty(fg_matcher *m, fgx_job *job) {
-    if (job->hold_count) return;
+/* Takes a job out of the table, and closes the gap. */
+void fgx_take_job_out(fg_matcher *m, const fgx_job *job) {
     uint32_t gap = slot_of(m, job->id);
     m->jobs[gap] = NULL;
     m->job_count--;
@@ -67,12 +67,26 @@ void fgx_drop_if_empty(fg_matcher *m, fgx_job *job) {
         m->jobs[i] = NULL;
         gap = i;
     }
+}
+
+void fgx_put_job_in(fg_matcher *m, fgx_job *job) {
+    m->jobs[slot_of(m, job->id)] = job;
+    m->job_count++;
+}
+
+void fgx_drop_if_empty(fg_matcher *m, fgx_job *job) {
+    if (job->hold_count) return;
+    fgx_take_job_out(m, job);
     fgx_free_job(m, job);
 }
 
 void fgx_release(fg_matcher *m, fgx_job *job, fgx_hold *hold, uint8_t what) {
     uint8_t gone = hold->has & what;
     uint32_t v = hold->vertex;
+    if (job->lifted) {
+        hold->has &= (uint8_t)~gone;
+        return;
+    }
     if (gone & (FGX_ALLOCATED | FGX_RESERVED)) fgx_unbook(m, v, hold->start, hold->duration, hold->amount);
     if (gone & FGX_ALLOCATED) m->allocated[v]--;
     if (gone & FGX_RESERVED) m->reserved[v]--;

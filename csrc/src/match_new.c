@@ -317,12 +317,14 @@ static bool make_numbers(fg_matcher *m) {
 static int make(fg_matcher *m) {
     uint32_t count = m->graph->count;
     if (!ZEROED(m, seen, count) || !ZEROED(m, way, count) || !ZEROED(m, plan, count) || !ZEROED(m, checker, count)) return FG_NO_MEMORY;
+    if (!ZEROED(m, down, count)) return FG_NO_MEMORY;
+    for (uint32_t v = 0; v < count; v++) m->down[v] = (m->graph->flags[v] & FGG_DOWN) != 0;
     if (!ZEROED(m, filter, count) || !ZEROED(m, allocated, count) || !ZEROED(m, reserved, count)) return FG_NO_MEMORY;
     if (!make_numbers(m) || !make_links(m) || !make_type_sets(m) || !make_types(m)) return FG_NO_MEMORY;
     fgx_make_order(m);
     const uint32_t *nodes;
     uint32_t all = fg_by_type(m->graph, FGG_TYPE_node, &nodes);
-    for (uint32_t i = 0; i < all; i++) m->nodes_up += m->graph->flags[nodes[i]] & FGG_DOWN ? -1 : 1;
+    for (uint32_t i = 0; i < all; i++) m->nodes_up += m->down[nodes[i]] ? -1 : 1;
     return fgx_prime(m);
 }
 
@@ -386,6 +388,7 @@ void fg_matcher_free(fg_matcher *m) {
     FREE(layouts), FREE(layout_types);
     FREE(filters), FREE(filter_totals), FREE(filter_plans), FREE(jobs), FREE(seen), FREE(way), FREE(groups), FREE(parts), FREE(keys);
     FREE(numbers), FREE(marked), FREE(taken), FREE(counts), FREE(walked), FREE(labels), FREE(events), FREE(rows), FREE(shown_holds), FREE(classes);
+    FREE(down), FREE(units);
 #undef FREE
     fgm_free(&memory, m);
 }
@@ -402,8 +405,9 @@ static int64_t nodes_below(fg_matcher *m, uint32_t v) {
 int fg_matcher_set_down(fg_matcher *m, uint32_t vertex, int down) {
     uint32_t v = vertex < m->places ? m->at[vertex] : FG_NONE;
     if (v == FG_NONE) return FG_NOT_FOUND;
-    if (((m->graph->flags[v] & FGG_DOWN) != 0) == (down != 0)) return FG_OK;
+    if ((m->down[v] != 0) == (down != 0)) return FG_OK;
     fgx_next_walk(m);
     m->nodes_up += down ? -nodes_below(m, v) : nodes_below(m, v);
-    return fg_set_down(m->graph, v, down);
+    m->down[v] = down != 0;
+    return m->is_copy ? FG_OK : fg_set_down(m->graph, v, down);
 }

@@ -9,8 +9,8 @@
  *   open          0 0 1 1 0 1 1 1 1               untouched: nor is anything below held
  *   untouched     0 0 0 1 0 0 1 1 1
  *
- * Bits are cleared when a candidate turns out to be held at time 0, and set when a job gives back what could be the reason: so a match looks at what
- * it takes, and what has been taken since. At later times the bits say nothing, and candidates are tried from the best on. */
+ * Bits are cleared when a candidate turns out to be held now, and set when a job gives back what could be the reason: so a match looks at what
+ * it takes, and what has been taken since. (A reservation whose time has passed is given back by the caller, or its bits stay.) At later times the bits say nothing, and candidates are tried from the best on. */
 #include <errno.h>
 
 #include "match.h"
@@ -193,10 +193,10 @@ static bool reaches(fgx_walk *walk, uint32_t v) {
     return true;
 }
 
-/* Whether the vertex or one above is held as a whole at time 0. */
+/* Whether the vertex or one above is held as a whole now. */
 static bool is_held(const fg_matcher *m, uint32_t v) {
     for (; v != FG_NONE; v = m->graph->parent[v])
-        if (fgx_available(m, v, 0, 1) <= 0) return true;
+        if (fgx_available(m, v, m->now, 1) <= 0) return true;
     return false;
 }
 
@@ -206,7 +206,7 @@ static void close(const fg_matcher *m, fgx_quick *q, uint32_t rank) {
     uint64_t bit = UINT64_C(1) << (rank % 64);
     bool held = is_held(m, v);
     if (held) q->open[rank / 64] &= ~bit;
-    if (held || m->allocated[v] || !fgx_is_untouched(m, v, 0, 1)) q->untouched[rank / 64] &= ~bit;
+    if (held || m->allocated[v] || !fgx_is_untouched(m, v, m->now, 1)) q->untouched[rank / 64] &= ~bit;
 }
 
 static bool take(fgx_walk *walk, uint32_t v, uint32_t list, bool exclusive, const fgx_entry *entry) {

@@ -67,12 +67,12 @@ static bool has_enough_nodes(const run *r, uint32_t variant) {
     if (needs > m->nodes_up) return false;
     if (!r->request->accepts) return true;
     bool anyway = r->operation == FG_WITH_SATISFIABILITY, now = r->operation == FG_ALLOCATE || r->operation == FG_WITHOUT_ALLOCATING;
-    int64_t at = now ? 0 : m->options.lifetime - 1;
+    int64_t at = now ? m->now : m->options.lifetime - 1;
     const uint32_t *nodes;
     all = fg_by_type(m->graph, FGG_TYPE_node, &nodes);
     for (uint32_t i = 0; i < all && usable < needs; i++) {
         uint32_t v = nodes[i];
-        if (!fgx_accepts(m, r->request, v) || (!anyway && (m->graph->flags[v] & FGG_DOWN))) continue;
+        if (!fgx_accepts(m, r->request, v) || (!anyway && m->down[v])) continue;
         usable += fgx_available(m, v, at, r->duration) == 1;
     }
     return usable >= needs;
@@ -116,7 +116,7 @@ static void later(run *r) {
         r->code = FG_NOT_FOUND;
         return;
     }
-    for (int64_t time = next_time(r, 1); time >= 0; time = next_time(r, time + 1)) {
+    for (int64_t time = next_time(r, m->now + 1); time >= 0; time = next_time(r, time + 1)) {
         for (uint32_t i = 0; i < r->request->variants; i++) {
             fgx_walk walk = walk_at(r, i, time, FGX_LATER);
             bool found = try(r, &walk);
@@ -140,6 +140,7 @@ static void later(run *r) {
 
 static void now(run *r) {
     bool with_answer = r->operation == FG_WITH_SATISFIABILITY, ahead = r->operation == FG_OR_RESERVE || r->operation == FG_WITHOUT_FUTURE;
+    const fg_matcher *m = r->m;
     bool busy = false, passed = false;
     for (uint32_t i = 0; i < r->request->variants && r->code == FG_OK; i++) {
         if (!has_enough_nodes(r, i)) {
@@ -147,7 +148,7 @@ static void now(run *r) {
             r->out->failure = with_answer ? ENODEV : EBUSY;
             continue;
         }
-        fgx_walk walk = walk_at(r, i, 0, FGX_NOW);
+        fgx_walk walk = walk_at(r, i, m->now, FGX_NOW);
         bool found = try(r, &walk);
         if (r->code != FG_OK) return;
         if (found) {
@@ -208,6 +209,92 @@ int fg_match(fg_matcher *m, fg_request *request, int operation, int quick, int64
     return r.code == FG_OK ? show(m, outcome) : r.code;
 }
 
+/* ---- Plans */
+
+static int look(run *r, int64_t time) {
+    fg_matcher *m = r->m;
+    enum fgx_mode mode = time == m->now ? FGX_NOW : FGX_LATER;
+    for (uint32_t i = 0; i < r->request->variants && r->out->verdict == FG_LATER; i++) {
+        fgx_walk walk = walk_at(r, i, time, mode);
+        bool found = try(r, &walk);
+        if (found) take(r, &walk, mode == FGX_NOW ? FGX_ALLOCATION : FGX_RESERVATION, r->duration);
+        if (r->code != FG_OK) return r->code;
+    }
+    return FG_OK;
+}
+
+int fg_find(fg_matcher *m, fg_request *request, int quick, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome) {
+    begin(m, outcome);
+    if (duration < 1 || from < m->now || until < from || duration > FG_TIME_END - until || fgx_find_job(m, job)) return FG_INVALID;
+    int code = fgx_prepare(m, request);
+    if (code != FG_OK) return code;
+    set_whole(m, request, NULL, 0, 1);
+    run r = {.m = m, .request = request, .operation = FG_OR_RESERVE, .job = job, .duration = duration, .out = outcome, .quick = quick != 0};
+    outcome->verdict = FG_LATER;
+    m->strict = true;
+    for (int64_t time = from; code == FG_OK && time >= 0 && time <= until && outcome->verdict == FG_LATER; ) {
+        code = look(&r, time);
+        if (time == until || outcome->verdict != FG_LATER) break;
+        if (!m->filter[m->root]) code = FG_NOT_FOUND;
+        else time = next_time(&r, time + 1);
+    }
+    m->strict = false;
+    set_whole(m, request, NULL, 0, 0);
+    return code == FG_OK ? show(m, outcome) : code;
+}
+
+/* Counts what a variant needs in the root's filter. */
+static int count_at_root(run *r, uint32_t variant, int64_t time) {
+    fg_matcher *m = r->m;
+    const fgx_layout *layout = &m->layouts[m->filters[m->filter[m->root]].layout];
+    const int64_t *needs = r->request->needs + (size_t)variant * m->counted_count;
+    fgx_job *job = fgx_want_job(m, r->job, 1, layout->count);
+    if (!job) return FG_NO_MEMORY;
+    for (uint32_t i = 0; i < layout->count; i++) job->counts[i] = needs[m->layout_types[layout->first + i]];
+    job->holds[0] = (fgx_hold){.start = time, .duration = r->duration, .vertex = m->root, .counted = layout->count, .has = FGX_COUNT};
+    int code = fgx_put(m, job, &job->holds[0]);
+    job->hold_count = code == FG_OK;
+    job->count_count = code == FG_OK ? layout->count : 0;
+    fgx_drop_if_empty(m, job);
+    return code;
+}
+
+int fg_find_amounts(fg_matcher *m, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome) {
+    begin(m, outcome);
+    if (duration < 1 || from < m->now || until < from || duration > FG_TIME_END - until || fgx_find_job(m, job)) return FG_INVALID;
+    if (!m->filter[m->root]) return FG_NOT_FOUND;
+    int code = fgx_prepare(m, request);
+    if (code != FG_OK) return code;
+    run r = {.m = m, .request = request, .job = job, .duration = duration, .out = outcome};
+    outcome->verdict = FG_LATER;
+    for (int64_t time = from; time >= 0 && time <= until; time = next_time(&r, time + 1)) {
+        for (uint32_t i = 0; i < request->variants; i++) {
+            if (!fgx_filter_fits(m, m->root, request->needs + (size_t)i * m->counted_count, time, duration)) continue;
+            outcome->verdict = FG_DONE;
+            outcome->at = time;
+            outcome->duration = duration;
+            return count_at_root(&r, i, time);
+        }
+        if (time == until) break;
+    }
+    return FG_OK;
+}
+
+int fg_feasible(fg_matcher *m, fg_request *request, int quick, fg_outcome *outcome) {
+    begin(m, outcome);
+    int code = fgx_prepare(m, request);
+    if (code != FG_OK) return code;
+    set_whole(m, request, NULL, 0, 1);
+    run r = {.m = m, .request = request, .operation = FG_WITHOUT_ALLOCATING, .duration = 1, .out = outcome, .quick = quick != 0};
+    outcome->verdict = FG_NEVER;
+    for (uint32_t i = 0; i < request->variants && outcome->verdict != FG_DONE && r.code == FG_OK; i++) {
+        fgx_walk walk = walk_at(&r, i, FG_TIME_END - 2, FGX_EVER);
+        if (try(&r, &walk)) take(&r, &walk, FGX_NOTHING, 1);
+    }
+    set_whole(m, request, NULL, 0, 0);
+    return r.code == FG_OK ? show(m, outcome) : r.code;
+}
+
 /* ---- Updates (7.4) */
 
 static uint32_t link_between(const fg_matcher *m, uint32_t source, uint32_t target) {
@@ -223,11 +310,11 @@ static int take_step(fg_matcher *m, fgx_job *job, const fg_span *span, const fg_
     if (step->kind == FG_STEP_CHECK) return fgx_available(m, v, span->start, span->duration) < size ? FG_BUSY : FG_OK;
     if (step->kind == FG_STEP_BOOK) {
         fgx_hold hold = {.start = span->start, .duration = span->duration, .amount = size, .vertex = v};
-        hold.has = span->start ? FGX_RESERVED : FGX_ALLOCATED;
+        hold.has = span->start > m->now ? FGX_RESERVED : FGX_ALLOCATED;
         int code = fgx_book(m, v, span->start, span->duration, size);
         if (code == FG_RANGE) code = FG_BUSY;
         if (code != FG_OK) return code;
-        (span->start ? m->reserved : m->allocated)[v]++;
+        (span->start > m->now ? m->reserved : m->allocated)[v]++;
         job->holds[job->hold_count++] = hold;
         return FG_OK;
     }

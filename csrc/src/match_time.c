@@ -135,7 +135,7 @@ void fgx_uncount(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, const 
 
 int64_t fgx_last_left(const fg_matcher *m, const fgx_filter *filter) {
     uint32_t last = filter->first + layout_of(m, filter)->count - 1;
-    return m->filter_plans[last] ? fg_planner_available(m->filter_plans[last], 0, 1) : m->filter_totals[last];
+    return m->filter_plans[last] ? fg_planner_available(m->filter_plans[last], m->now, 1) : m->filter_totals[last];
 }
 
 /* What remains at a point goes down by a loss, but not below 0; a gain reaches the first point alone (7.5). */

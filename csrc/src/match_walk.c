@@ -132,7 +132,7 @@ bool fgx_passes(fgx_walk *walk, uint32_t v, uint32_t wanted, bool exclusive) {
     const fg_matcher *m = walk->m;
     const fgx_list *list = &walk->request->lists[wanted];
     bool slot_fails = false;
-    if ((m->graph->flags[v] & FGG_DOWN) && walk->mode != FGX_EVER) return fails(walk, EBUSY);
+    if (m->down[v] && walk->mode != FGX_EVER) return fails(walk, EBUSY);
     if (!fgx_accepts(m, walk->request, v)) return fails(walk, EBUSY);
     if (fgx_available(m, v, walk->at, walk->duration) <= 0) return fails(walk, EBUSY);
     for (uint32_t i = 0; i < list->count; i++) {

@@ -108,6 +108,32 @@ int64_t fg_planner_earliest(const fg_planner *planner, int64_t from, int64_t dur
     return state.start >= 0 && duration <= FG_TIME_END - state.start ? state.start : FG_NOT_FOUND;
 }
 
+/* The first point after a time at which the sum of changes is below `need`; FG_TIME_END where there is none. */
+static int64_t first_below(const fgp_child *child, uint32_t levels, int64_t after, int64_t need, int64_t sum) {
+    if (child->last <= after || sum + child->low >= need) return FG_TIME_END;
+    if (levels == 0) {
+        const fgp_leaf *leaf = child->node;
+        for (uint32_t i = 0; i < leaf->count; i++) {
+            sum += leaf->points[i].change;
+            if (leaf->points[i].time > after && sum < need) return leaf->points[i].time;
+        }
+        return FG_TIME_END;
+    }
+    const fgp_inner *inner = child->node;
+    int64_t found = FG_TIME_END;
+    for (uint32_t i = 0; i < inner->count && found == FG_TIME_END; i++) {
+        found = first_below(&inner->children[i], levels - 1, after, need, sum);
+        sum += inner->children[i].sum;
+    }
+    return found;
+}
+
+int64_t fg_planner_below(const fg_planner *planner, int64_t from, int64_t amount) {
+    if (amount < 0 || from < 0) return FG_INVALID;
+    if (planner->total + sum_at(planner, from) < amount) return from;
+    return first_below(&planner->top, planner->levels, from, amount - planner->total, 0);
+}
+
 int64_t fg_planners_earliest(fg_planner *const *planners, const int64_t *amounts, size_t count, int64_t from, int64_t duration) {
     int64_t time = from;
     for (size_t agreed = 0, i = 0; agreed < count; i = (i + 1) % count) {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void swap(char *a, char *b, size_t size) {
-    char kept[16];
+    char kept[32];
     memcpy(kept, a, size);
     memcpy(a, b, size);
     memcpy(b, kept, size);

@@ -8,7 +8,7 @@
 /* Whether item a comes before item b. */
 typedef int fgg_before(const void *context, const void *a, const void *b);
 
-/* Items of at most 16 bytes. What is in order already costs one pass. Not stable: make `before` total. */
+/* Items of at most 32 bytes. What is in order already costs one pass. Not stable: make `before` total. */
 void fgg_sort(void *items, size_t count, size_t size, fgg_before *before, const void *context);
 
 /* The place of the first item that is at least `least` in an ascending array; count if there is none. O(log count). */

@@ -1,4 +1,4 @@
-"""The resource graph as a fluxplug plugin: readers, matcher, writers, the commands `resource` and `resource-query`, and `ReapiCli`."""
+"""The resource graph as a fluxplug plugin: readers, matcher, writers, the pool `graph`, the commands `resource` and `resource-query`, and `ReapiCli`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,13 @@ def fluxplug_register_commands() -> list[type]:
     from fluxplug_pool_graph.commands import Resource, ResourceQuery  # noqa: PLC0415 - only where a command is looked up
 
     return [Resource, ResourceQuery]
+
+
+@hookimpl
+def fluxplug_register_pools() -> list[type]:
+    from fluxplug_pool_graph.pool import GraphPool  # noqa: PLC0415 - only where a pool is looked up
+
+    return [GraphPool]
 
 
 @hookimpl

@@ -14,7 +14,7 @@ from fluxplug_graph import ffi, lib
 
 from fluxplug.errors import FluxplugError, InfeasibleRequest, InsufficientResources
 from fluxplug_pool_graph.description import CONTAINMENT, Description, Edge, Vertex
-from fluxplug_pool_graph.matcher import Outcome, Taken, Verdict, Visits
+from fluxplug_pool_graph.matcher import FOREVER, Outcome, Taken, Verdict, Visits
 from fluxplug_pool_graph.tables import GraphDocumentError, Tables, unfit
 
 if TYPE_CHECKING:
@@ -157,6 +157,10 @@ class Graph:
         parent = None if fields.parent == NONE else int(fields.parent)
         return Place(parent=parent, depth=fields.depth, below=range(index + 1, index + fields.subtree))
 
+    def size(self, index: int) -> int:
+        """The size of a vertex. Raises GraphLookupError."""
+        return int(self._fields(index).size)
+
     def name(self, index: int) -> str:
         """The name of a vertex. Raises GraphLookupError."""
         self._fields(index)
@@ -272,7 +276,10 @@ class MatchSettings:
 
 
 class CoreRequest:
-    """A request in the C core: fg_request_tables as columns, labels by number, and the duration in seconds."""
+    """A request in the C core: fg_request_tables as columns, labels by number, and the duration in seconds.
+
+    `by_amount` is its owner's to set: any so many of a type will do.
+    """
 
     def __init__(self, columns: dict[str, list[int]], labels: list[str], duration: int, accepts: bytes | None) -> None:
         """Raises GraphArgumentError, GraphDocumentError (nested too deeply)."""
@@ -285,6 +292,7 @@ class CoreRequest:
         check_code(code[0], what="request")
         self.handle = ffi.gc(handle, lib.fg_request_free)
         self.labels, self.duration = labels, duration
+        self.by_amount = False
 
 
 class MatchCore:
@@ -315,10 +323,20 @@ class MatchCore:
         code = ffi.new("int *")
         handle = lib.fg_matcher_new(graph.handle, options, ffi.NULL, code)
         check_code(code[0], what="matcher")
+        self._adopt_handle(graph, handle)
+
+    def _adopt_handle(self, graph: Graph, handle: Any) -> None:
         self._graph = graph  # must live as long
         self._matcher = ffi.gc(handle, lib.fg_matcher_free)
         self._out = ffi.new("fg_outcome *")
         self._released = ffi.new("fg_released *")
+        self._units = ffi.new("fg_units const **")
+
+    @classmethod
+    def _over(cls, graph: Graph, handle: Any) -> MatchCore:
+        new = cls.__new__(cls)
+        new._adopt_handle(graph, handle)  # noqa: SLF001 - it is one of us
+        return new
 
     def adopt(self, old: MatchCore) -> None:
         """Take over plans, jobs and filters of a matcher that is not used any more."""
@@ -397,6 +415,90 @@ class MatchCore:
         """Give back what a job holds; whether the root knew it."""
         lib.fg_cancel(self._matcher, jobid, self._released)
         return bool(self._released.known), Visits(self._released.entered, self._released.succeeded)
+
+    # What moves with time. Times are in ticks of the caller's; what a job holds is booked from one to another.
+
+    def set_now(self, now: int) -> None:
+        """Move the present, forward only."""
+        check_code(lib.fg_matcher_set_now(self._matcher, now), what="the present cannot go back")
+
+    def find(self, request: CoreRequest, jobid: int, first: int, last: int, duration: int) -> int | None:
+        """Book a request for a job at the first time in [first, last] at which it fits, and return it; None where it does not."""
+        code = lib.fg_find(self._matcher, request.handle, 1, jobid, first, last, duration, self._out)
+        if code:
+            check_code(code, what="find")
+        return int(self._out.at) if self._out.verdict == lib.FG_DONE else None
+
+    def find_amounts(self, request: CoreRequest, jobid: int, first: int, last: int, duration: int) -> int | None:
+        """The same for amounts: what the request needs at least is counted at the root, and no vertex is named."""
+        check_code(
+            lib.fg_find_amounts(self._matcher, request.handle, jobid, first, last, duration, self._out), what="find"
+        )
+        return int(self._out.at) if self._out.verdict == lib.FG_DONE else None
+
+    def feasible(self, request: CoreRequest) -> Verdict:
+        """DONE, NEVER, or EMPTY for a request that selects nothing: whatever is held, down or promised."""
+        check_code(lib.fg_feasible(self._matcher, request.handle, 1, self._out), what="feasible")
+        return _VERDICTS[self._out.verdict]
+
+    def room(self, request: CoreRequest, first: int) -> int | None:
+        """For how many ticks there might be room for a request from `first` on; -1 if there is none now, None if without end."""
+        room = lib.fg_room(self._matcher, request.handle, first)
+        if room < -1:
+            check_code(int(room), what="room")
+        return None if room == FOREVER else int(room)
+
+    def bound(self, request: CoreRequest, jobid: int, first: int, last: int, duration: int) -> int | None:
+        """The first time in [first, last] at which a request might fit if the job had nothing; None where there is none."""
+        at = lib.fg_bound(self._matcher, request.handle, jobid, first, last, duration)
+        if at < 0 and at != lib.FG_NOT_FOUND:
+            check_code(int(at), what="bound")
+        return int(at) if at >= 0 else None
+
+    def lift(self, jobid: int) -> None:
+        """Take the spans of a job out of all plans; `put_back` puts them in again, `cancel` forgets them."""
+        check_code(lib.fg_lift(self._matcher, jobid), what=f"job {jobid}")
+
+    def put_back(self, jobid: int, start: int, duration: int) -> bool:
+        """Put a lifted job back for this window. False where somebody else has something of it: it stays lifted."""
+        code = lib.fg_put_back(self._matcher, jobid, start, duration)
+        if code not in (lib.FG_OK, lib.FG_BUSY):
+            check_code(code, what=f"job {jobid}")
+        return bool(code == lib.FG_OK)
+
+    def rename(self, jobid: int, heir: int) -> None:
+        """Give what a job holds to another, who holds nothing."""
+        check_code(lib.fg_rename(self._matcher, jobid, heir), what=f"job {jobid}")
+
+    def units(self, jobid: int | None) -> list[int]:
+        """Cores and GPUs that a job holds, or all there are: rank, 0 (core) or 1 (GPU), first id, last id, and so on, ascending."""
+        rows = self._units
+        count = lib.fg_units_of(self._matcher, ffi.NULL if jobid is None else ffi.new("int64_t *", jobid), rows)
+        if count < 0:
+            check_code(int(count), what="units")
+        return list(ffi.unpack(ffi.cast(_NUMBERS, rows[0]), count * 4)) if count else []
+
+    def enter(self, jobid: int, start: int, duration: int, units: list[int]) -> bool:
+        """Book units, in the form of `units`, for a job. False where somebody has one of them. Raises GraphLookupError where there is none."""
+        span = ffi.new("fg_span *", (jobid, start, duration))
+        rows = ffi.new("int64_t[]", units)
+        code = lib.fg_enter(self._matcher, span, ffi.cast("fg_units *", rows), len(units) // 4)
+        if code not in (lib.FG_OK, lib.FG_BUSY):
+            check_code(code, what=f"job {jobid}")
+        return bool(code == lib.FG_OK)
+
+    def copy(self) -> MatchCore:
+        """An independent matcher in the same state, over the same graph, which is not to change any more but for status."""
+        code = ffi.new("int *")
+        handle = lib.fg_matcher_copy(self._matcher, ffi.NULL, code)
+        check_code(code[0], what="matcher")
+        return MatchCore._over(self._graph, handle)
+
+    def check(self) -> None:
+        """Recompute all plans from what jobs hold; an AssertionError says where they are wrong. For tests."""
+        vertex = ffi.new("uint32_t *")
+        code = lib.fg_matcher_check(self._matcher, vertex)
+        assert code == lib.FG_OK, f"the plans of vertex {vertex[0]} are not what jobs hold"
 
     def counted_types(self) -> int:
         """How many types are counted."""

@@ -72,6 +72,7 @@ class CMatcher:
         graph = description if isinstance(description, Graph) else None
         types = description.types if isinstance(description, Graph) else _types_of(description)
         self.options = options
+        self._is_copy = False
         self._types = number_types(types, options.filters)
         self._compiled: dict[int, _Compiled] = {}
         self._properties = 0
@@ -121,8 +122,18 @@ class CMatcher:
         self._specific = core.specific()
         self._compiled.clear()
         self._numbers: list[int] | None = None
+        self._places: dict[int, int] | None = None
         self._links: list[list[int]] | None = None
         self._constrained: list[tuple[int, Vertex]] | None = None
+
+    def copy(self) -> CMatcher:
+        """An independent matcher in the same state, over the same graph, for matching alone: machine and properties are not to change in either."""
+        new = object.__new__(CMatcher)
+        new.__dict__.update(self.__dict__)
+        new._compiled = {}
+        new.core = self.core.copy()
+        new._is_copy = True
+        return new
 
     # -- the graph
 
@@ -150,11 +161,14 @@ class CMatcher:
 
     def number_of(self, place: int) -> int:
         """The index of a vertex of the graph in C in the description."""
+        return self._all_numbers()[place]
+
+    def _all_numbers(self) -> list[int]:
         if self._numbers is None:
             self._numbers = [0] * len(self._graph)
             for k, v in enumerate(self._graph.created()):
                 self._numbers[v] = self._index[k]
-        return self._numbers[place]
+        return self._numbers
 
     def children(self, vertex: int) -> list[int]:
         """Where the edges of the dominant subsystem lead to, in order."""
@@ -184,15 +198,13 @@ class CMatcher:
 
     def set_status(self, vertex: int, *, up: bool) -> None:
         self.core.set_up(vertex, up=up)
-        if self._description is not None:
+        if self._description is not None and not self._is_copy:
             self._description.vertices[vertex].up = up
 
     def set_property(self, vertex: int, key: str, value: str) -> None:
-        if self._numbers is None:
-            self.number_of(0)
-        assert self._numbers is not None, "made just now"
-        if vertex in self._numbers:
-            self._graph.set_property(self._numbers.index(vertex), key, value)
+        numbers = self._all_numbers()
+        if vertex in numbers:
+            self._graph.set_property(numbers.index(vertex), key, value)
         if self._description is not None:
             self._description.vertices[vertex].properties[key] = value
         self._properties += 1
@@ -247,6 +259,14 @@ class CMatcher:
             else:
                 texts.append("dom_slot: not enough slots.\n")
         return "".join(texts)
+
+    def compile(self, request: Request) -> CoreRequest:
+        """A request for `core`, whoever keeps it; its duration does not matter. Raises MatcherError."""
+        refused = self._compile(request)
+        if isinstance(refused, Outcome):
+            raise MatcherError(refused.texts or "the request asks for nothing")
+        del self._compiled[id(request)]
+        return refused.core
 
     def _compile(self, request: Request) -> _Compiled | Outcome:
         asked, lifetime = request.duration, self.options.lifetime
@@ -310,6 +330,18 @@ class CMatcher:
             return self._graph.vertex(place)
         return self._description.vertices[self.number_of(place)]
 
+    def looked_up(self, vertex: int) -> tuple[Vertex, int, int]:
+        """A vertex of a graph that has not changed, its parent in containment (-1: none) and its level, 1 for a root."""
+        place = self._place_of(vertex)
+        where = self._graph.place(place)
+        parent = -1 if where.parent is None else self.number_of(where.parent)
+        return self._vertex(place), parent, where.depth + 1
+
+    def _place_of(self, vertex: int) -> int:
+        if self._places is None:
+            self._places = {number: place for place, number in enumerate(self._all_numbers())}
+        return self._places[vertex]
+
     def find(self, expression: Expression) -> list[Taken]:
         return native_find.run(self, expression)
 
@@ -331,6 +363,10 @@ class CMatcher:
             ranks = sorted({vertex.rank for vertex in document.vertices if vertex.rank >= 0})
             return native_documents.release_ranks(self, ranks, jobid)
         return native_documents.release_listed(self, document, jobid)
+
+    def release_ranks(self, ranks: Iterable[int], jobid: int) -> Release:
+        """Give back all that a job has on some ranks."""
+        return native_documents.release_ranks(self, ranks, jobid)
 
     # -- changes of the machine (7.5)
 

@@ -1,0 +1,105 @@
+"""What a graph pool gives a job: an R (version 1) that costs nothing until somebody reads it.
+
+It keeps ranges of cores and GPUs by rank, and becomes nodes, host names, properties and the graph of the allocation (`scheduling`, RFC 40) when one of those is
+asked for. From then on it is an ordinary `Rv1Set`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from fluxplug.resource.bits import members
+from fluxplug.resource.rset import Rv1Set
+from fluxplug.values.idset import IDset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fluxplug.resource.document import Node
+    from fluxplug_pool_graph.pool.machine import Machine
+
+# Left unset by the constructor; asking for one fills them in.
+_LAZY = frozenset({"nodes", "hosts", "property_ranks", "scheduling"})
+
+
+class GraphAllocation(Rv1Set):
+    """The R of a job. `units` are as of MatchCore.units; `graph` makes the value of `scheduling`."""
+
+    __slots__ = ("_graph", "_machine", "_units")
+
+    def __init__(
+        self, machine: Machine, units: Sequence[int], graph: Callable[[], dict[str, Any] | None] | None = None
+    ) -> None:
+        self._machine, self._graph = machine, graph
+        self._units: Sequence[int] | None = units
+        self.expiration = self.starttime = 0.0
+        self.nslots = 0
+        self.named = True
+        self.state = None
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached for attributes that are unset, that is, once.
+        if name not in _LAZY or self._units is None:
+            raise AttributeError(name)
+        if name == "scheduling":
+            self.scheduling = self._graph() if self._graph is not None else None
+        else:
+            found = self._machine.resource_set(nodes_of(self._units))
+            self.nodes, self.hosts, self.property_ranks = found.nodes, found.hosts, found.property_ranks
+        return getattr(self, name)
+
+    @property
+    def units(self) -> Sequence[int] | None:
+        """The ranges that the set was made of, while nobody has changed it."""
+        return self._units
+
+    def _changed(self) -> None:
+        _ = self.scheduling
+        self._units = None
+
+    @property
+    def ranks(self) -> IDset:
+        """The ranks."""
+        return IDset(self.nodes) if self._units is None else IDset(self._units[::4])
+
+    @property
+    def ncores(self) -> int:
+        """The number of cores."""
+        return super().ncores if self._units is None else _amount(self._units, 0)
+
+    @property
+    def ngpus(self) -> int:
+        """The number of GPUs."""
+        return super().ngpus if self._units is None else _amount(self._units, 1)
+
+
+def _amount(units: Sequence[int], kind: int) -> int:
+    return sum(units[i + 3] - units[i + 2] + 1 for i in range(0, len(units), 4) if units[i + 1] == kind)
+
+
+def nodes_of(units: Sequence[int]) -> dict[int, Node]:
+    """Units as masks of cores and GPUs by rank."""
+    nodes: dict[int, Node] = {}
+    for i in range(0, len(units), 4):
+        rank, kind, low, high = units[i : i + 4]
+        mask = (1 << high + 1) - (1 << low)
+        cores, gpus = nodes.get(rank, (0, 0))
+        nodes[rank] = (cores, gpus | mask) if kind else (cores | mask, gpus)
+    return nodes
+
+
+def units_of(nodes: dict[int, Node]) -> list[int]:
+    """The reverse: ranges, ascending by rank, kind and id."""
+    units: list[int] = []
+    for rank in sorted(nodes):
+        for kind, mask in enumerate(nodes[rank]):
+            begin = last = -2
+            for number in members(mask):
+                if number != last + 1:
+                    if last >= 0:
+                        units += (rank, kind, begin, last)
+                    begin = number
+                last = number
+            if last >= 0:
+                units += (rank, kind, begin, last)
+    return units

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from fluxplug.config.options import keys_of
 from fluxplug.engine.engine import Engine, by_urgency
 from fluxplug.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from fluxplug.clock import Clock, ManualClock
     from fluxplug.config import Config, QueueConfig
@@ -23,18 +25,38 @@ if TYPE_CHECKING:
 def build_pool(config: Config, plugins: Plugins, clock: Clock) -> ResourcePoolImplementation:
     """The pool that the configuration names, over the machine that it describes; every node is up.
 
-    Raises ConfigError where there is no machine, PluginError where the pool is not installed.
+    A pool whose parameters say `describes_machine` brings its own. Raises ConfigError where there is no machine, or there are two, PluginError where the pool is not installed.
     """
+    params = config.pool_params
     machine = config.machine()
-    if machine is None:
+    if getattr(params, "describes_machine", False):
+        where = f"[pool.{config.sched.pool}] describes the machine"
+        if machine is not None:
+            raise ConfigError(f"{where}, and so does [resource] or the command line; take one of them out")
+        bound = next((queue.name for queue in config.queues if queue.hosts is not None), None)
+        if bound is not None:
+            raise ConfigError(
+                f"{where}: [queues.{bound}] hosts cannot name nodes of it; use requires, with properties that they have"
+            )
+    elif machine is None:
         raise ConfigError(
             "no machine: give --nodes and --cores, --resources R.json, or a [resource] table in the configuration"
         )
-    params = config.pool_params
-    options: dict[str, Any] = attrs.asdict(params, recurse=False) if params is not None else {}
+    options = _options(params, config.source)
     pool: ResourcePoolImplementation = plugins.pools[config.sched.pool].cls(machine, clock=clock, **options)
     pool.mark_up("all")
     return pool
+
+
+def _options(params: Any, source: Path | None) -> dict[str, Any]:
+    """The parameters of a plugin as arguments; files are relative to the folder of the configuration."""
+    if params is None:
+        return {}
+    options = attrs.asdict(params, recurse=False)
+    for key in keys_of(type(params)).values():
+        if key.unit == "path" and options[key.field] is not None and source is not None:
+            options[key.field] = str(source.parent / options[key.field])
+    return options
 
 
 def build_policy(queue: QueueConfig, plugins: Plugins) -> QueuePolicy:

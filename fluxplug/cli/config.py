@@ -89,6 +89,8 @@ def _machine(config: Config) -> str:
     from fluxplug.resource.document import read_r  # noqa: PLC0415
 
     document = config.machine()
+    if getattr(config.pool_params, "describes_machine", False):
+        return f"that of [pool.{config.sched.pool}]"
     if document is None:
         return "not said here; name it on the command line"
     nodes = read_r(document).nodes.values()

@@ -42,7 +42,7 @@ def option(
     """A configuration key, as a field of a frozen attrs class; without `default` it must be given.
 
     `help` is one phrase for `fluxplug plugins show`. `unit` is for readers; a float in "seconds" may also be written as a
-    duration ("90s", "1.5h", "inf"). `min` and `max` are inclusive; for a list they hold for each element, as `choices` do.
+    duration ("90s", "1.5h", "inf"), a string in "path" is relative to the folder of the configuration. `min` and `max` are inclusive; for a list they hold for each element, as `choices` do.
     Raises ValueError for a default that breaks its own rules, as soon as the class is defined.
     """
     metadata = {"help": help, "unit": unit, "min": min, "max": max, "choices": tuple(choices)}

@@ -15,14 +15,22 @@ SAMPLES = sorted(CONF.glob("*.toml"))
 
 
 def test_there_are_samples():
-    assert [path.name for path in SAMPLES] == ["conservative.toml", "hybrid.toml", "queues.toml", "sched.toml"]
+    assert [path.name for path in SAMPLES] == [
+        "conservative.toml",
+        "graph.toml",
+        "hybrid.toml",
+        "queues.toml",
+        "sched.toml",
+    ]
 
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_it_loads(path, capsys):
     config = load_config(path)
     assert config.source == path
-    assert read_r(config.machine()).nodes
+    machine = config.machine()
+    assert (machine is None) == (path.stem == "graph"), "the machine is in [resource], or in a file of the pool's"
+    assert machine is None or read_r(machine).nodes
     assert main(["config", "check", str(path)]) == 0
     assert capsys.readouterr().out.startswith(f"{path}: ok\n")
 

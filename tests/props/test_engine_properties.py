@@ -15,6 +15,7 @@ import pytest
 from attrs import define
 from fluxplug_policy_backfill import Conservative, Easy, Hybrid
 from fluxplug_policy_fcfs import Fcfs
+from fluxplug_pool_graph.pool import GraphPool
 from fluxplug_pool_rv1.pool import Rv1Pool
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +66,8 @@ KINDS = {
         lambda machine: asks(machine).map(lambda ask: ask | {"exclusive": True} if "nodes" in ask else ask),
     ),
     "any": (machines(), Rv1Pool, asks),
+    "graph": (machines(), GraphPool, asks),
+    "graph-one-core-nodes": (single_cores(), GraphPool, plain_asks),
     "copy-and-replay": (machines(nodes=(1, 4)), CopyAndReplay, asks),
 }
 

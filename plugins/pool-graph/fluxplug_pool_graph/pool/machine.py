@@ -14,6 +14,7 @@ from fluxplug.resource.document import read_json
 from fluxplug.resource.rset import ResourceSet, Rv1Set
 from fluxplug.values.idset import IDset
 from fluxplug_pool_graph.core import Graph
+from fluxplug_pool_graph.description import CONTAINMENT
 from fluxplug_pool_graph.documents import guess_format
 from fluxplug_pool_graph.pool.allocation import nodes_of
 from fluxplug_pool_graph.readers import GraphReadError, read
@@ -72,6 +73,10 @@ class Machine:
     def amount(self, kind: str) -> int:
         """How much there is of a type, in units of its size."""
         return sum(self.graph.size(place) for place in self.graph.by_type(kind))
+
+    def holds(self, kind: str) -> bool:
+        """Whether vertices of a type have something below them; the first one tells."""
+        return any(self.graph.place(place).below for place in self.graph.by_type(kind)[:1])
 
     def is_single(self, kind: str) -> bool:
         """Whether vertices of a type have a size of 1 and nothing below them. O(vertices of the type), once."""
@@ -136,7 +141,14 @@ def from_r(source: RLike) -> tuple[Graph, Rv1Set]:
     whole = Rv1Set(document, keep_scheduling=True)
     scheduling = whole.scheduling
     if isinstance(scheduling, dict) and "graph" in scheduling:
-        return _ranked(Graph.from_jgf(json.dumps(scheduling))), whole
+        graph = _ranked(Graph.from_jgf(json.dumps(scheduling)))
+        places = {graph.vertex(place).rank: place for place in graph.by_type("node")}
+        for name, ranks in whole.property_ranks.items():  # those of queues, which the graph does not know
+            key, _, value = name.partition("=")
+            for rank in ranks:
+                if rank in places:
+                    graph.set_property(places[rank], key, value)
+        return graph, whole
     return Graph.from_description(read("rv1exec", json.dumps(_plain(whole)))), whole
 
 
@@ -150,25 +162,30 @@ def _plain(whole: Rv1Set) -> dict[str, Any]:
 
 
 def _ranked(source: Graph | Description) -> Graph:
-    """A graph whose nodes have ranks: a recipe says nothing of ranks, so its nodes get 0, 1, ... in their order."""
-    graph = source if isinstance(source, Graph) else None
-    if graph is not None:
-        nodes = graph.by_type("node")
-        if not nodes or any(graph.vertex(place).rank >= 0 for place in nodes):
-            return graph
-        source = graph.describe()
-    assert not isinstance(source, Graph), "it has been described"
+    """A graph whose nodes have ranks, with all that is below them: what a recipe leaves out is made up, nodes get 0, 1, ... in their order."""
+    if isinstance(source, Graph):
+        if _has_ranks(source):
+            return source
+        source = source.describe()
     vertices = source.vertices
-    if not any(vertex.type == "node" and vertex.rank >= 0 for vertex in vertices):
-        children: dict[int, list[int]] = {}
-        for edge in source.edges:
-            if edge.subsystem == "containment":
-                children.setdefault(edge.source, []).append(edge.target)
-        for rank, node in enumerate(v for v, vertex in enumerate(vertices) if vertex.type == "node"):
-            todo = [node]
-            while todo:
-                v = todo.pop()
-                if vertices[v].rank < 0:
-                    vertices[v].rank = rank
-                    todo += children.get(v, ())
+    children: dict[int, list[int]] = {}
+    for edge in source.edges:
+        if edge.subsystem == CONTAINMENT:
+            children.setdefault(edge.source, []).append(edge.target)
+    nodes = [v for v, vertex in enumerate(vertices) if vertex.type == "node"]
+    known = any(vertices[v].rank >= 0 for v in nodes)
+    for place, node in enumerate(nodes):
+        rank = vertices[node].rank if known else place
+        todo = [node] if rank >= 0 else []
+        while todo:
+            v = todo.pop()
+            if v == node or vertices[v].rank < 0:
+                vertices[v].rank = rank
+                todo += children.get(v, ())
     return Graph.from_description(source)
+
+
+def _has_ranks(graph: Graph) -> bool:
+    """Whether nodes, cores and GPUs have ranks; the first and the last of each tell."""
+    found = [graph.by_type(kind) for kind in ("node", "core", "gpu")]
+    return all(graph.vertex(place).rank >= 0 for places in found for place in places[:1] + places[-1:])

@@ -39,11 +39,11 @@ ANSWER = -1
 
 @define(slots=True)
 class Booking:
-    """A span: `start` in ticks; `end` as told, `until` (seconds, infinite: none) as booked, which differ for who is overdue."""
+    """A span: `start` and `until` in ticks, as booked; `end` in seconds (infinite: none), as told. Who is overdue is booked beyond it."""
 
     start: int
     end: float
-    until: float
+    until: int
 
 
 @define(slots=True)
@@ -65,6 +65,10 @@ class Promised:
     def end(self) -> float:
         return self.start + (self.request.duration or math.inf)
 
+    @property
+    def until(self) -> int:
+        return self.at + self.length
+
 
 def ticks(seconds: float) -> int:
     return math.ceil(seconds * TICKS)
@@ -84,10 +88,13 @@ class GraphPlan(ResourcePoolImplementation):
     def _start_plan(self) -> None:
         self._jobs: dict[int, Booking] = {}
         self._promised: dict[int, Promised] = {}
-        self._coming: list[tuple[float, int]] = []  # of bookings and promises, those of the past among them
+        self._coming: list[
+            tuple[int, int]
+        ] = []  # (tick, job): ends of bookings and promises, those of the past among them
         self._lapsed = self._named = self._choosy = 0  # promises: lapsed, by name, and which only names can serve
         self._now = -math.inf
-        self._answer: tuple[GraphShape, float, int] | None = None
+        self._answer: tuple[GraphShape, float, float] | None = None
+        self._answer_at = 0
         self._instants: dict[int, float] = {}
 
     def _compiled(self, shape: GraphShape) -> CoreRequest | None:
@@ -116,9 +123,10 @@ class GraphPlan(ResourcePoolImplementation):
         now = self.clock.now()
         if now > self._now:
             self._now = now
-            core.set_now(ticks(now))
+            at = ticks(now)
+            core.set_now(at)
             coming = self._coming
-            while coming and coming[0][0] <= now:
+            while coming and coming[0][0] <= at:
                 _, jobid = heappop(coming)
                 self._pass_end(jobid, now)
         return core
@@ -126,23 +134,22 @@ class GraphPlan(ResourcePoolImplementation):
     def _pass_end(self, jobid: int, now: float) -> None:
         """Somebody's end has come."""
         held, promise = self._jobs.get(jobid), self._promised.get(jobid)
-        if held is not None and held.until <= now:
+        if held is not None and held.until <= ticks(now):
             self._book_until(jobid, held, now + max(1.0, now - held.end))
-        if promise is not None and promise.end <= now and not promise.lapsed:
+        if promise is not None and promise.until <= ticks(now) and not promise.lapsed:
             self._lapse(jobid, promise)
 
-    def _note_end(self, jobid: int, end: float) -> None:
-        if end < math.inf:
-            heappush(self._coming, (end, jobid))
-            self._note(end)
-
-    def _note(self, time: float) -> None:
-        """Remember an instant exactly, since ticks are coarser."""
-        at = ticks(time)
-        if time > self._instants.get(at, -math.inf):
-            if len(self._instants) > 4 * (len(self._jobs) + len(self._promised)) + 1000:
-                self._instants = {ticks(end): end for end, _ in sorted(self._coming)}
-            self._instants[at] = time
+    def _note_end(self, jobid: int, until: int, end: float) -> None:
+        """Remember when a span ends, in ticks, and the instant that this stands for, since ticks are coarser."""
+        if end == math.inf:
+            return
+        heappush(self._coming, (until, jobid))
+        if len(self._instants) > 4 * (len(self._jobs) + len(self._promised)) + 1000:
+            ends = [(held.until, held.end) for held in self._jobs.values()]
+            ends += [(promise.until, promise.end) for promise in self._promised.values()]
+            self._instants = dict(sorted(ends))
+        if end > self._instants.get(until, -math.inf):
+            self._instants[until] = end
 
     def _time_of(self, at: int, after: float) -> float:
         """The instant of a tick; `after` was asked for."""
@@ -151,7 +158,7 @@ class GraphPlan(ResourcePoolImplementation):
     # Bookings.
 
     def _book_until(self, jobid: int, held: Booking, until: float) -> None:
-        """Move the planned end of a holder. What is promised to others meanwhile lapses."""
+        """Move the planned end of a holder to an instant. What is promised to others meanwhile lapses."""
         core = self.core
         core.lift(jobid)
         duration = max(1, ticks(until) - held.start) if until < math.inf else ENDLESS
@@ -159,8 +166,8 @@ class GraphPlan(ResourcePoolImplementation):
             self._lapse_all()
             if not core.put_back(jobid, held.start, duration):
                 raise AssertionError(f"job {jobid} has lost what it holds")
-        held.until = until
-        self._note_end(jobid, until)
+        held.until = held.start + duration
+        self._note_end(jobid, held.until, until)
         self._revive()
 
     def _search(self, compiled: CoreRequest, jobid: int, first: int, last: int, duration: int) -> int | None:
@@ -215,19 +222,20 @@ class GraphPlan(ResourcePoolImplementation):
         if not self._lapsed:
             return
         for jobid, promise in self._promised.items():
-            if not promise.lapsed or promise.end <= self._now:
-                continue
             at = max(promise.at, ticks(self._now))
+            if not promise.lapsed or promise.until <= at:
+                continue
             if self._search(promise.compiled, jobid, at, at, promise.length) is not None:
                 promise.lapsed, promise.counted = False, self._counts(promise.compiled)
                 self._lapsed -= 1
                 self._named += not promise.counted
-                self._note_end(jobid, promise.end)
+                self._note_end(jobid, promise.until, promise.end)
 
-    def _hold(self, jobid: int, end: float) -> None:
-        """Note that a job, booked from now on, holds something."""
-        self._jobs[jobid] = Booking(ticks(self._now), end, end)
-        self._note_end(jobid, end)
+    def _hold(self, jobid: int, duration: int, end: float) -> None:
+        """Note that a job, booked for so many ticks from now on, holds something."""
+        start = ticks(self._now)
+        self._jobs[jobid] = Booking(start, end, start + duration)
+        self._note_end(jobid, start + duration, end)
         self.generation += 1
 
     def _take(self, jobid: int, request: GraphRequest, compiled: CoreRequest) -> None:
@@ -260,8 +268,7 @@ class GraphPlan(ResourcePoolImplementation):
         promise = self._promised[jobid] = Promised(request, compiled, start, at, self._counts(compiled))
         self._named += not promise.counted
         self._choosy += not compiled.by_amount
-        self._note(start)
-        self._note_end(jobid, promise.end)
+        self._note_end(jobid, promise.until, promise.end)
         self.generation += 1
 
     def _forget(self, jobid: int) -> None:
@@ -284,14 +291,15 @@ class GraphPlan(ResourcePoolImplementation):
         at = self._search(compiled, ANSWER, ticks(after), LATEST, duration)
         if at is None:
             return None
-        self._answer = (request.shape, request.duration, at)
-        return self._time_of(at, after)
+        start = self._time_of(at, after)
+        self._answer, self._answer_at = (request.shape, request.duration, start), at
+        return start
 
     def reserve(self, jobid: int, request: GraphRequest, start: float) -> None:
         """As the contract has it. What `earliest_start` was asked just before is booked already."""
-        at = max(ticks(start), ticks(self.clock.now()))
         compiled = self._compiled(request.shape)
-        asked = self._answer == (request.shape, request.duration, at) and self.clock.now() == self._now
+        asked = self._answer == (request.shape, request.duration, start) and self.clock.now() == self._now
+        at = self._answer_at if asked else max(ticks(start), ticks(self.clock.now()))
         own = self._promised.get(jobid)
         if own is not None and not asked and self._shorten(jobid, own, request, at):
             return
@@ -321,7 +329,7 @@ class GraphPlan(ResourcePoolImplementation):
         if not core.put_back(jobid, at, length(request.duration)):
             raise AssertionError(f"job {jobid} has lost what it was promised")
         own.request = request
-        self._note_end(jobid, own.end)
+        self._note_end(jobid, own.until, own.end)
         self.generation += 1
         return True
 
@@ -394,7 +402,7 @@ class GraphPlan(ResourcePoolImplementation):
         """Become a copy of a plan whose core has been copied already."""
         self._jobs = {jobid: Booking(held.start, held.end, held.until) for jobid, held in source._jobs.items()}
         self._coming, self._instants = source._coming.copy(), source._instants.copy()
-        self._now, self._answer = source._now, None
+        self._now, self._answer, self._answer_at = source._now, None, 0
         self._lapsed, self._named, self._choosy = source._lapsed, source._named, source._choosy
         self._promised = {jobid: evolve(promise) for jobid, promise in source._promised.items()}
         if not planned:
@@ -414,6 +422,6 @@ class GraphPlan(ResourcePoolImplementation):
         assert self._choosy == sum(not one.compiled.by_amount for one in self._promised.values()), (
             "promises that only names serve"
         )
-        assert all(held.until > self._now for held in self._jobs.values()), (
+        assert all(held.until > ticks(self._now) for held in self._jobs.values()), (
             "somebody is booked until a time that has passed"
         )

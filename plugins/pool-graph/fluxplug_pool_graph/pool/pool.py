@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from fluxplug.clock import SystemClock
 from fluxplug.config import option
@@ -18,14 +18,14 @@ from fluxplug.resource.rset import ResourceSet, Rv1Set
 from fluxplug.values.idset import IDset
 from fluxplug_pool_graph.core import GraphLookupError
 from fluxplug_pool_graph.filters import DEFAULT, parse_filters
-from fluxplug_pool_graph.jobspec import SLOT, Count, Request
+from fluxplug_pool_graph.jobspec import SLOT, Count, Request, Resource
 from fluxplug_pool_graph.matcher import MatcherError, Options, Verdict
 from fluxplug_pool_graph.native import CMatcher
 from fluxplug_pool_graph.policies import parse_policy
 from fluxplug_pool_graph.pool.allocation import GraphAllocation, nodes_of, units_of
 from fluxplug_pool_graph.pool.graph import allocation_graph
 from fluxplug_pool_graph.pool.machine import Machine, from_file, from_r
-from fluxplug_pool_graph.pool.plan import ENDLESS, GraphPlan, ticks
+from fluxplug_pool_graph.pool.plan import ENDLESS, GraphPlan, length, ticks
 from fluxplug_pool_graph.pool.request import GraphRequest, GraphShape, least, read_request
 from fluxplug_pool_graph.readers import NAMES
 
@@ -58,7 +58,7 @@ class GraphConfig:
         choices=("rv1_nosched", "rv1", "rv1_shorthand"),
     )
     prune_filters: str = option(DEFAULT, help="which types are counted at which others, HIGH:LOW,...")
-    load_file: str | None = option(None, help="a file with the graph; unset: the machine of [resource]")
+    load_file: str | None = option(None, help="a file with the graph; unset: the machine of [resource]", unit="path")
     load_format: str | None = option(None, help="its format; unset: told from the text", choices=NAMES)
     traverser: str = option(
         "simple", help="flexible serves alternatives, and slots above what lies between", choices=("simple", "flexible")
@@ -84,7 +84,7 @@ class GraphPool(GraphPlan):
     """Racks, sockets, memory, power, any type that a site invents: a graph, matched in C.
 
     `R` is an R document, its JSON text or a set; where it has a graph (`scheduling`, RFC 40) the pool is that graph. `load_file` has precedence. The other arguments are the keys of
-    `[pool.graph]`. `log` is called with (level, text). A promise names vertices.
+    `[pool.graph]`. `log` is called with (level, text). A promise binds amounts where any cores will do, and else names vertices.
 
     Raises ConfigError for a file, filter or policy that cannot be used, DocumentError, ParseError or GraphReadError for a bad R.
     """
@@ -161,8 +161,9 @@ class GraphPool(GraphPlan):
             if shape.constraint is not None:
                 ranks = machine.satisfying(shape.constraint.to_dict())
             constraint = _OnRanks(ranks - self._removed)
+        resources = tuple(self._whole(entry, in_slot=False) for entry in shape.resources)
         try:
-            compiled = self._matcher.compile(Request(shape.resources, 0.0, constraint))
+            compiled = self._matcher.compile(Request(resources, 0.0, constraint))
         except MatcherError as error:
             return str(error)
         compiled.by_amount = constraint is None and self._any_will_do(shape)
@@ -175,6 +176,14 @@ class GraphPool(GraphPlan):
                 'what the slot holds (or set traverser = "flexible" in [pool.graph])'
             )
         return self._lacking(shape, constraint)
+
+    def _whole(self, entry: Resource, *, in_slot: bool) -> Resource:
+        """A request that has what is below what it takes: a slot of a node, without a word on its cores, is for all of them."""
+        taken = in_slot or entry.exclusive
+        if not entry.children and taken and entry.exclusive is None and self._machine.holds(entry.type):
+            return evolve(entry, exclusive=True)
+        inside = bool(taken) or entry.type == SLOT
+        return evolve(entry, children=tuple(self._whole(one, in_slot=inside) for one in entry.children))
 
     def _any_will_do(self, shape: GraphShape) -> bool:
         """Whether a shape is so many single units of a type that holds nothing, wherever they are."""
@@ -233,7 +242,7 @@ class GraphPool(GraphPlan):
 
     def _given(self, jobid: int, request: GraphRequest) -> GraphAllocation:
         end = self._now + request.duration if request.duration else self._machine.expiration or math.inf
-        self._hold(jobid, end)
+        self._hold(jobid, length(request.duration), end)
         graph = None
         if self.config.match_format != "rv1_nosched":
             holds = self.core.holds(jobid)
@@ -304,9 +313,7 @@ class GraphPool(GraphPlan):
             self._revive()
         if not entered:
             raise ValueError(f"job {jobid} holds something of {found.dumps()} that another job holds")
-        self._hold(jobid, end)
-        self._jobs[jobid].until = until
-        self._note_end(jobid, until)
+        self._hold(jobid, duration, end)
 
     # Times.
 

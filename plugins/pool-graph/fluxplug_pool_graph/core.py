@@ -557,6 +557,7 @@ HAS_TAG: int = lib.FG_HAS_TAG
 HAS_COUNT: int = lib.FG_HAS_COUNT
 HAS_ALLOCATION: int = lib.FG_HAS_ALLOCATION
 HAS_RESERVATION: int = lib.FG_HAS_RESERVATION
+HAS_WHOLE: int = lib.FG_HAS_WHOLE
 
 _REQUEST = {
     **dict.fromkeys(("variant_first", "variant_count", "type", "label", "first", "count"), "uint32_t"),

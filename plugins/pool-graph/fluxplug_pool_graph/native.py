@@ -337,6 +337,12 @@ class CMatcher:
         parent = -1 if where.parent is None else self.number_of(where.parent)
         return self._vertex(place), parent, where.depth + 1
 
+    def below(self, vertex: int) -> list[tuple[int, Vertex, int, int]]:
+        """What is below a vertex in containment: number, vertex, parent and level, children before parents."""
+        places = self._graph.place(self._place_of(vertex)).below
+        numbers = [self.number_of(place) for place in reversed(places)]
+        return [(number, *self.looked_up(number)) for number in numbers]
+
     def _place_of(self, vertex: int) -> int:
         if self._places is None:
             self._places = {number: place for place, number in enumerate(self._all_numbers())}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from fluxplug_pool_graph.core import HAS_ALLOCATION, HAS_RESERVATION
+from fluxplug_pool_graph.core import HAS_ALLOCATION, HAS_RESERVATION, HAS_WHOLE
 from fluxplug_pool_graph.matcher import Taken
 from fluxplug_pool_graph.writers import Result, write
 
@@ -30,9 +30,11 @@ def allocation_graph(matcher: CMatcher, holds: Mapping[int, int], *, shorthand: 
     taken, vertices = [], {}
     for v, kinds in holds.items():
         vertex, parent, level = matcher.looked_up(v)
-        vertices[v] = vertex
         exclusive = bool(kinds & (HAS_ALLOCATION | HAS_RESERVATION))
-        taken.append(Taken(v, parent if parent in holds else -1, level, vertex.size, exclusive))
+        below = matcher.below(v) if kinds & HAS_WHOLE and not shorthand else ()
+        for u, one, above, depth in [*below, (v, vertex, parent, level)]:
+            vertices[u] = one
+            taken.append(Taken(u, above if u != v or above in holds else -1, depth, one.size, exclusive))
     result = Result(taken, _Some(vertices), matcher.types)  # type: ignore[arg-type]
     text = write("jgf_shorthand" if shorthand else "jgf", result)
     graph: dict[str, Any] | None = json.loads(text) if text else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from fluxplug.errors import DocumentError
 from fluxplug.jobspec.document import MAX_TEXT
-from fluxplug.jobspec.model import validate_jobspec
+from fluxplug.jobspec.v1 import validate_jobspec
 
 if TYPE_CHECKING:
     import argparse

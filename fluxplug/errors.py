@@ -7,6 +7,7 @@
     ├── OptionError (ValueError)           a value of a submission option that breaks its grammar; knows the option
     ├── ConfigError                        sched.toml or a command-line value; knows file, line and key
     ├── PluginError                        a plugin that cannot be found, loaded or trusted; names it
+    ├── RefusedError                       a job that a site's rules keep out; the text is for its user
     ├── TraceError (ValueError)            a workload log that cannot be read; knows file and line
     ├── ReapiError                         a call of ReapiCli that failed; names the call
     └── ResourceError (OSError)            a pool said no
@@ -73,6 +74,10 @@ class ConfigError(FluxplugError):
 
 class PluginError(FluxplugError):
     """A plugin that cannot be found, loaded or trusted; the text names it and its distribution."""
+
+
+class RefusedError(FluxplugError):
+    """A job that must not be queued; the text is for its user."""
 
 
 class TraceError(FluxplugError, ValueError):

@@ -328,7 +328,11 @@ def parse_file(text: str) -> tuple[str, dict[str, Any]]:
 def _checked(option: str, text: Any) -> str:
     if not isinstance(text, str):
         raise OptionError(option, repr(text), f"expected a string, not {type(text).__name__}")
-    check_plain(text, option)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise OptionError(option, text, "not UTF-8, and no jobspec can hold it") from None
     return text
 
 

@@ -52,11 +52,12 @@ class DirectiveParser:
             try:
                 text = text.decode()
             except UnicodeDecodeError as error:
-                line = 1 + error.object.count(b"\n", 0, error.start)
-                raise DirectiveSyntaxError(line, f"a script must be UTF-8: {error}") from error
+                lineno = 1 + error.object.count(b"\n", 0, error.start)
+                raise DirectiveSyntaxError(lineno, f"a script must be UTF-8: {error}") from error
         self.script = text
         self.directives: list[Directive] = []
         self._sentinel: tuple[str, str] | None = None
+        self._first = 0  # the line that it was first seen in
         self._disabled = False
         lines = iter(enumerate(text.split("\n"), 1))
         for lineno, line in lines:

@@ -64,9 +64,9 @@ class Jobspec:
         return cls(doc["resources"], doc["tasks"], doc["attributes"], version=doc["version"])
 
     @classmethod
-    def from_yaml_stream(cls, stream: str | bytes | Readable) -> Self:
+    def from_yaml_stream(cls, f: str | bytes | Readable) -> Self:
         """The jobspec in an open YAML or JSON file, or in such a text. Raises as `from_dict` does; limits as in `load_document`."""
-        return cls.from_dict(load_document(stream))
+        return cls.from_dict(load_document(f))
 
     @classmethod
     def from_yaml_file(cls, path: str | os.PathLike[str]) -> Self:
@@ -74,9 +74,9 @@ class Jobspec:
         with open(path, "rb") as file:  # noqa: PTH123 - pathlib is slow to import
             return cls.from_yaml_stream(file)
 
-    def dumps(self, **json_options: Any) -> str:
+    def dumps(self, **json_kw: Any) -> str:
         """The document as JSON; keyword arguments go to `json.dumps`."""
-        return json.dumps(self.jobspec, **{"ensure_ascii": False, **json_options})
+        return json.dumps(self.jobspec, **{"ensure_ascii": False, **json_kw})
 
     @property
     def resources(self) -> list[Vertex]:
@@ -133,7 +133,7 @@ class Jobspec:
             raise KeyError(key)
         return value
 
-    def setattr(self, key: str, value: Any) -> None:
+    def setattr(self, key: str, val: Any) -> None:
         """Set an attribute, named as in `getattr`; makes what is missing on the way, DocumentTypeError where that is no mapping."""
         *way, last = _attribute_path(key)
         place: Any = self.jobspec
@@ -141,11 +141,11 @@ class Jobspec:
             place = place.setdefault(name, {})
             if not isinstance(place, dict):
                 raise DocumentTypeError(".".join(way[: depth + 1]), f"is not a mapping: cannot set {key!r}")
-        place[last] = value
+        place[last] = val
 
-    def setattr_shell_option(self, key: str, value: Any) -> None:
+    def setattr_shell_option(self, key: str, val: Any) -> None:
         """Set `attributes.system.shell.options.<key>`; dots nest."""
-        self.setattr(f"{_OPTIONS}.{key}", value)
+        self.setattr(f"{_OPTIONS}.{key}", val)
 
     @property
     def duration(self) -> float | None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fluxplug.errors import DocumentError, DocumentTypeError
 from fluxplug.jobspec.document import check_plain, load_document
 from fluxplug.jobspec.model import Jobspec
+from fluxplug.jobspec.parts import at_least, broker_config, mapping_of, read_script, resources_of, words_of
 from fluxplug.jobspec.validate import check_keys, check_v1
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from datetime import timedelta
 
     from typing_extensions import Self
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     Duration = float | str | timedelta
     PathText = str | os.PathLike[str]
     Config = dict[str, Any] | str | BatchConfig
+    Made = TypeVar("Made", bound="JobspecV1")
 
 # What the shell replaces by the job's temporary directory.
 _CONF = "-c{{tmpdir}}/conf.json"
@@ -81,13 +83,13 @@ class JobspecV1(Jobspec):
         `environment` is that of this process if it is not given; `env_expand` has variables that the shell fills in (`{{task.rank}}`);
         `rlimits` are soft limits by their names in lower case, -1 for none. `output` and `error` may be "none" or "kvs": no file.
         """
-        _at_least(1, num_tasks, "task count must be a integer >= 1")
-        _at_least(1, cores_per_task, "cores per task must be an integer >= 1")
+        at_least(1, num_tasks, "task count must be a integer >= 1")
+        at_least(1, cores_per_task, "cores per task must be an integer >= 1")
         if gpus_per_task is not None:
-            _at_least(0, gpus_per_task, "gpus per task must be an integer >= 0")
+            at_least(0, gpus_per_task, "gpus per task must be an integer >= 0")
         slots, count = num_tasks, {"per_slot": 1}
         if num_nodes is not None:
-            _at_least(1, num_nodes, "node count must be an integer >= 1 (if set)")
+            at_least(1, num_nodes, "node count must be an integer >= 1 (if set)")
             if num_nodes > num_tasks:
                 raise DocumentError("", "node count must not be greater than task count")
             slots = -(-num_tasks // num_nodes)
@@ -95,7 +97,7 @@ class JobspecV1(Jobspec):
                 count = {"total": num_tasks}
         return cls._make(
             command,
-            _resources(slots, cores_per_task, gpus_per_task, num_nodes, exclusive),
+            resources_of(slots, cores_per_task, gpus_per_task, num_nodes, exclusive),
             count,
             duration=duration,
             environment=environment,
@@ -129,37 +131,37 @@ class JobspecV1(Jobspec):
         Other keywords are those of `from_command`, from `duration` on.
         """
         if ncores is not None:
-            _at_least(1, ncores, "ncores must be an integer >= 1")
+            at_least(1, ncores, "ncores must be an integer >= 1")
         if nnodes is not None:
-            _at_least(1, nnodes, "nnodes must be an integer >= 1")
+            at_least(1, nnodes, "nnodes must be an integer >= 1")
         options = {}
         if per_resource_type is not None:
             if per_resource_type not in ("node", "core"):
                 raise DocumentError("", f"Invalid {per_resource_type=} specified: expected node or core")
             if per_resource_count is None:
                 raise DocumentError("", "must specify a per_resource_count with per_resource_type")
-            _at_least(1, per_resource_count, "per_resource_count must be an integer >= 1")
+            at_least(1, per_resource_count, "per_resource_count must be an integer >= 1")
             options = {"per-resource": {"type": per_resource_type, "count": per_resource_count}}
         elif per_resource_count is not None:
             raise DocumentError("", "must specify a per_resource_type with per_resource_count")
         if gpus_per_node is not None:
-            _at_least(0, gpus_per_node, "gpus_per_node must be an integer >= 0")
+            at_least(0, gpus_per_node, "gpus_per_node must be an integer >= 0")
             if nnodes is None:
                 raise DocumentError("", "gpus_per_node must be specified with nnodes")
         if nnodes is None:
             if ncores is None:
                 raise DocumentError("", "must specify node or core count with per_resource")
-            resources = _resources(ncores, 1, None, None, exclusive)
+            resources = resources_of(ncores, 1, None, None, exclusive)
         elif ncores is None:
             if not exclusive:
                 raise DocumentError("", "Specifying nnodes also requires ncores or exclusive")
-            resources = _resources(1, 1, gpus_per_node, nnodes, exclusive)
+            resources = resources_of(1, 1, gpus_per_node, nnodes, exclusive)
         else:
             if ncores < nnodes:
                 raise DocumentError("", "number of cores cannot be less than nnodes")
             if ncores % nnodes:
                 raise DocumentError("", "number of cores must be evenly divisible by node count")
-            resources = _resources(1, ncores // nnodes, gpus_per_node, nnodes, exclusive)
+            resources = resources_of(1, ncores // nnodes, gpus_per_node, nnodes, exclusive)
         return cls._make(command, resources, {"per_slot": 1}, options, **kwargs)
 
     @classmethod
@@ -179,14 +181,14 @@ class JobspecV1(Jobspec):
 
         `conf` is the configuration of its brokers, attached as `conf.json`; other keywords are those of `from_command`.
         """
-        words = ["flux", "broker", *([] if broker_opts is None else _words(broker_opts, "broker_opts"))]
+        words = ["flux", "broker", *([] if broker_opts is None else words_of(broker_opts, "broker_opts"))]
         if conf is not None:
             if not isinstance(conf, dict):
                 raise DocumentTypeError("", f"conf must be a mapping, not {type(conf).__name__}")
             check_plain(conf, "conf")
             words.append(_CONF)
         jobspec = cls.from_command(
-            words + _words(command, "command"),
+            words + words_of(command, "command"),
             num_slots,
             cores_per_slot,
             gpus_per_slot,
@@ -223,7 +225,7 @@ class JobspecV1(Jobspec):
             raise DocumentError("", f"{jobname} does not appear to start with '#!'")
         check_plain(script, "script")
         jobspec = cls.from_nest_command(
-            [_SCRIPT, *([] if args is None else _words(args, "args"))],
+            [_SCRIPT, *([] if args is None else words_of(args, "args"))],
             num_slots,
             cores_per_slot,
             gpus_per_slot,
@@ -264,6 +266,7 @@ class JobspecV1(Jobspec):
 
         Other keywords are those of `apply_options`. The environment and the default resource limits go along unless rules say otherwise.
         """
+        given = dict(locals())
         jobspec = cls.from_command(
             command,
             ntasks,
@@ -282,7 +285,7 @@ class JobspecV1(Jobspec):
             queue=queue,
             bank=bank,
         )
-        return jobspec.apply_options(prog="submit", **_propagate(kwargs))
+        return _as_command("submit", jobspec, given, kwargs)
 
     @classmethod
     def from_alloc(
@@ -312,11 +315,12 @@ class JobspecV1(Jobspec):
         `nodes` alone means that many whole nodes, a slot on each. `conf` is a mapping, a BatchConfig, or a text for one; `bg` keeps the
         instance without a first program. Other keywords as in `from_submit`.
         """
+        given = dict(locals())
         if nslots is None:
             if nodes is None:
                 raise DocumentError("", "from_alloc() requires nslots or nodes")
             nslots, exclusive = nodes, True
-        options = [] if broker_opts is None else _words(broker_opts, "broker_opts")
+        options = [] if broker_opts is None else words_of(broker_opts, "broker_opts")
         jobspec = cls.from_nest_command(
             [],
             nslots,
@@ -325,7 +329,7 @@ class JobspecV1(Jobspec):
             nodes,
             [*options, "-Sbroker.rc2_none=1"] if bg else options,
             exclusive,
-            _broker_config(conf),
+            broker_config(conf),
             environment={},
             cwd=os.getcwd() if cwd is None else cwd,  # noqa: PTH109 - pathlib is slow to import
             name=name,
@@ -339,7 +343,7 @@ class JobspecV1(Jobspec):
         )
         if bg:
             jobspec.setattr_shell_option("pty.capture", 1)
-        return jobspec.apply_options(prog="alloc", **_propagate(kwargs))
+        return _as_command("alloc", jobspec, given, kwargs)
 
     @classmethod
     def from_batch(
@@ -372,6 +376,7 @@ class JobspecV1(Jobspec):
         read: the command line does that. Without `nslots`, one slot, or one on each of `nodes` whole nodes. Output goes to
         `flux-{{id}}.out` unless set. Other keywords as in `from_submit`; OSError where the file cannot be read.
         """
+        given = dict(locals())
         if script is None and content is None:
             raise TypeError("from_batch() requires 'script' (file path) or 'content' (inline script)")
         if script is not None and content is not None:
@@ -379,7 +384,7 @@ class JobspecV1(Jobspec):
         default_name = "batch"
         if script is not None:
             default_name = os.path.basename(script)  # noqa: PTH119 - pathlib is slow to import
-            content = _read_script(script)
+            content = read_script(script)
         if wrap and isinstance(content, str) and not content.startswith("#!"):
             content = "#!/bin/sh\n" + content
         if nslots is None:
@@ -394,7 +399,7 @@ class JobspecV1(Jobspec):
             nodes,
             broker_opts,
             exclusive,
-            _broker_config(conf),
+            broker_config(conf),
             environment={},
             cwd=os.getcwd() if cwd is None else cwd,  # noqa: PTH109 - pathlib is slow to import
             input=input,
@@ -405,7 +410,7 @@ class JobspecV1(Jobspec):
             queue=queue,
             bank=bank,
         )
-        return jobspec.apply_options(prog="batch", **_propagate(kwargs))
+        return _as_command("batch", jobspec, given, kwargs)
 
     def apply_options(
         self,
@@ -474,17 +479,17 @@ class JobspecV1(Jobspec):
         bank: str | None = None,
     ) -> Self:
         """The jobspec of one command; `options` are shell options. Checked once, when all that is not checked by a setter is in place."""
-        words = _words(command, "command")
+        words = words_of(command, "command")
         if not words:
             raise DocumentTypeError("", "command array cannot have length of zero")
         system: dict[str, Any] = {"duration": 0}
         options = {} if options is None else options
         if options:
             system["shell"] = {"options": options}
-        system["environment"] = dict(os.environ) if environment is None else _mapping(environment, "environment")
+        system["environment"] = dict(os.environ) if environment is None else mapping_of(environment, "environment")
         for option, key, value in (("env-expand", "env_expand", env_expand), ("rlimit", "rlimits", rlimits)):
             if value is not None:
-                options[option] = _mapping(value, key)
+                options[option] = mapping_of(value, key)
                 system["shell"] = {"options": options}
         if cwd is not None:
             system["cwd"] = os.fspath(cwd) if isinstance(cwd, os.PathLike) else cwd
@@ -531,57 +536,14 @@ def validate_jobspec(jobspec: str | bytes | Jobspec | None, require_version: int
     return True, (JobspecV1 if doc["version"] == 1 else Jobspec).from_dict(doc)
 
 
-def _at_least(least: int, value: Any, message: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise DocumentError("", message)
+def _as_command(prog: str, jobspec: Made, given: dict[str, Any], options: dict[str, Any]) -> Made:
+    """Apply the options of a command, for whose plugins `given` holds the arguments of the factory.
 
+    A command line always passes on the environment and the resource limits.
+    """
+    from argparse import Namespace  # noqa: PLC0415 - what plugins are made for
 
-def _words(given: Iterable[str], name: str) -> list[str]:
-    """A list of words; that each is a string is checked with the jobspec."""
-    if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
-        raise DocumentTypeError("", f"{name} must be a list of strings")
-    return list(given)
-
-
-def _mapping(given: Any, name: str) -> dict[str, Any]:
-    if not isinstance(given, Mapping):
-        raise DocumentError("", f"{name} must be a mapping")
-    return given if isinstance(given, dict) else dict(given)
-
-
-def _resources(slots: int, cores: int, gpus: int | None, nodes: int | None, exclusive: bool) -> list[Vertex]:
-    """`slots` slots, on each of `nodes` nodes if set."""
-    held = [{"type": "core", "count": cores}]
-    if gpus:
-        held.append({"type": "gpu", "count": gpus})
-    slot: Vertex = {"type": "slot", "count": slots, "with": held, "label": "task"}
-    if nodes is None:
-        if exclusive:
-            raise DocumentError("", "exclusive can only be set with a node count")
-        return [slot]
-    node: Vertex = {"type": "node", "count": nodes}
-    if exclusive:
-        node["exclusive"] = True
-    node["with"] = [slot]
-    return [node]
-
-
-def _propagate(options: dict[str, Any]) -> dict[str, Any]:
-    """Options of a command line, which always passes on the environment and resource limits."""
-    return {**options, **{key: [] for key in ("env", "rlimit") if options.get(key) is None}}
-
-
-def _broker_config(conf: Config | None) -> dict[str, Any] | None:
-    if conf is None or isinstance(conf, dict):
-        return conf
-    from fluxplug.jobspec.batchconfig import BatchConfig  # noqa: PLC0415 - few jobs are instances with a configuration
-
-    return (conf if isinstance(conf, BatchConfig) else BatchConfig().update(conf)).config
-
-
-def _read_script(path: PathText) -> str:
-    try:
-        with open(path, encoding="utf-8", newline="") as file:  # noqa: PTH123 - pathlib is slow to import
-            return file.read()
-    except UnicodeDecodeError as error:
-        raise DocumentError("", f"{os.fspath(path)}: a script must be UTF-8: {error}") from error
+    for name in ("cls", "kwargs"):
+        del given[name]
+    given["job_name"] = given.pop("name")
+    return jobspec.apply_options(Namespace(**given), prog=prog, **options)

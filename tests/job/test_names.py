@@ -207,6 +207,7 @@ def test_a_submission_imports_nothing_heavy(code):
         "fluxplug.jobspec.document",
         "fluxplug.jobspec.model",
         "fluxplug.jobspec.options",
+        "fluxplug.jobspec.parts",
         "fluxplug.jobspec.rules",
         "fluxplug.jobspec.v1",
         "fluxplug.jobspec.validate",

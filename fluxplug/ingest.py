@@ -1,7 +1,7 @@
 """What a site makes of each job that comes in, from its jobspec to a request that the engine can queue: the steps that a user cannot skip.
 
 In order (RFC 33): the hooks and ingest plugins that modify, the site's defaults, the queue's constraint, the limits, the hooks and ingest
-plugins that validate; then the pool's parse. `IngestPlugin` is the contract of a plugin with keys of its own, `Site` takes the steps,
+plugins that validate, and so do submission plugins (`fluxplug.cli.plugin`); then the pool's parse. `IngestPlugin` is the contract of a plugin with keys of its own, `Site` takes the steps,
 `Ingest` does it for the jobs of a trace at the cost of a few comparisons each. Not here: how a command line becomes a jobspec.
 """
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Hashable, Sequence
 
+    from fluxplug.cli.plugin import CLIPluginRegistry
     from fluxplug.config import Config, JobPolicy, QueueConfig
     from fluxplug.plugins import Plugins
     from fluxplug.resource.pool import ResourcePoolImplementation
@@ -55,13 +56,20 @@ class IngestPlugin:
 class Site:
     """The steps of one configuration with its plugins. `prog` and `args`, the command and its options, are for the hooks.
 
-    `modifies` and `validates` tell whether any plugin wants to see each job.
+    `submission` plugins, where given, are asked too; a simulation has none, because their search path is that of who simulates, not the
+    site's. `modifies` and `validates` tell whether any other plugin wants to see each job.
     """
 
     def __init__(
-        self, config: Config, plugins: Plugins | None = None, prog: str = "simulate", args: Namespace | None = None
+        self,
+        config: Config,
+        plugins: Plugins | None = None,
+        prog: str = "simulate",
+        args: Namespace | None = None,
+        submission: CLIPluginRegistry | None = None,
     ) -> None:
         self._prog, self._args = prog, args
+        self._submission = submission
         self._plugins = plugins
         self._queues = {queue.name: queue for queue in config.all_queues}
         self._default = config.policy.default_queue or (next(iter(self._queues)) if len(self._queues) == 1 else None)
@@ -100,6 +108,8 @@ class Site:
         self.check_size(queue, jobspec["resources"], from_log=from_log)
         if self.validates:
             self._validate(jobspec)
+        if self._submission is not None:
+            _validate_submitted(self._submission, jobspec)
         return jobspec, queue
 
     def queue(self, name: str | None, *, from_log: bool = False) -> QueueConfig:
@@ -288,6 +298,22 @@ def with_properties(jobspec: dict[str, Any], names: tuple[str, ...]) -> dict[str
         new = {"and": [old, {"properties": list(names)}]}
     system["constraints"] = new
     return {**jobspec, "attributes": {**attributes, "system": system}}
+
+
+def _validate_submitted(registry: CLIPluginRegistry, jobspec: dict[str, Any]) -> None:
+    """Ask submission plugins. Raises RefusedError for a refusal, CLIPluginError (a PluginError) for a plugin that fails."""
+    from fluxplug.cli.plugin import CLIPluginError  # noqa: PLC0415
+    from fluxplug.jobspec.model import Jobspec  # noqa: PLC0415
+    from fluxplug.jobspec.v1 import JobspecV1  # noqa: PLC0415
+
+    made = object.__new__(JobspecV1 if jobspec["version"] == 1 else Jobspec)
+    made.jobspec = jobspec  # valid already: to make one anew would check it again
+    try:
+        registry.validate(made)
+    except CLIPluginError as error:
+        if isinstance(error.__cause__, ValueError):
+            raise RefusedError(error.reason) from error
+        raise
 
 
 def _bounded(policy: JobPolicy) -> bool:

@@ -9,6 +9,7 @@ from argparse import Namespace
 import attrs
 import pytest
 
+from fluxplug.cli.plugin import CLIPluginRegistry
 from fluxplug.clock import ManualClock
 from fluxplug.config import load_config
 from fluxplug.config.model import Config, JobPolicy, JobSize, Limits, QueueConfig
@@ -476,6 +477,39 @@ class TestIngestPlugins:
     def test_faults_of_the_table(self, admission, text, told):
         with pytest.raises(ConfigError, match=told):
             admission(text)
+
+
+SUBMISSION = """
+from fluxplug.cli.plugin import CLIPlugin
+
+class Taken(CLIPlugin):
+    def validate(self, jobspec):
+        assert self.prog == "validate"
+        if jobspec.getattr("duration") > 100:
+            raise ValueError("nobody waits that long")
+        if jobspec.getattr("duration") > 50:
+            raise RuntimeError("odd")
+"""
+
+
+class TestSubmissionPlugins:
+    """Their `validate` is for where jobs are taken in: Flux has it so."""
+
+    @pytest.fixture
+    def finish(self, tmp_path, monkeypatch):
+        (tmp_path / "taken.py").write_text(SUBMISSION, encoding="utf-8")
+        monkeypatch.setenv("FLUXPLUG_CLI_PLUGINPATH_OVERRIDE", str(tmp_path))
+        return Site(ANONYMOUS, submission=CLIPluginRegistry("validate")).finish
+
+    @pytest.mark.parametrize("version", [1, 2])
+    def test_they_may_refuse(self, finish, version):
+        assert finish({**jobspec(limit=50), "version": version})
+        with pytest.raises(RefusedError, match=r"^nobody waits that long$"):
+            finish({**jobspec(limit=101), "version": version})
+
+    def test_one_that_fails_is_named(self, finish):
+        with pytest.raises(PluginError, match=r"^plugin Taken of \S+/taken\.py: validate: RuntimeError: odd"):
+            finish(jobspec(limit=51))
 
 
 class TestSite:

@@ -29,8 +29,8 @@ MAY_IMPORT = {
     "engine": {"errors", "values", "clock", "type:policy", "type:resource"},
 }
 # What is imported when it is called, against the direction: ResourcePool(R) finds a pool through the registry, and apply_options(prog=...)
-# the submission plugins.
-EXCEPTIONS = {("resource/factory.py", "plugins"), ("jobspec/options.py", "cli")}
+# the submission plugins, which are asked where jobs are taken in, too.
+EXCEPTIONS = {("resource/factory.py", "plugins"), ("jobspec/options.py", "cli"), ("ingest.py", "cli")}
 
 # Nothing but these imports the key: the top of the core, and what is for tests.
 ONLY_FROM = {

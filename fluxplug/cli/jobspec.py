@@ -56,11 +56,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _site(path: str) -> Site:
+    from fluxplug.cli.plugin import CLIPluginRegistry  # noqa: PLC0415
     from fluxplug.config import load_config  # noqa: PLC0415 - checking a file alone needs no configuration
     from fluxplug.ingest import Site  # noqa: PLC0415
 
     config = load_config(path)
-    return Site(config, config.plugins, "validate")
+    return Site(config, config.plugins, "validate", submission=CLIPluginRegistry("validate"))
 
 
 def _read(name: str) -> bytes:

@@ -64,6 +64,17 @@ def apply_options(
     settings = _settings(values)
     files = {} if values["add_file"] is None else _files(values["add_file"])
 
+    if settings or files:
+        _set(jobspec, settings, files)
+    if registry is not None:
+        namespace = _namespace(args, given, extra, registry.options)
+        if preinit:
+            registry.preinit(namespace)
+        registry.modify_jobspec(namespace, jobspec)
+
+
+def _set(jobspec: JobspecV1, settings: list[tuple[str, Any]], files: dict[str, dict[str, Any]]) -> None:
+    """Set all or nothing."""
     before = _mappings(jobspec.attributes)
     try:
         for key, value in settings:
@@ -74,11 +85,6 @@ def apply_options(
         jobspec.attributes.clear()
         jobspec.attributes.update(before)
         raise
-    if registry is not None:
-        namespace = _namespace(args, given, extra, registry.options)
-        if preinit:
-            registry.preinit(namespace)
-        registry.modify_jobspec(namespace, jobspec)
 
 
 def _settings(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -342,7 +348,11 @@ def _listed(value: Any) -> list[Any]:
 
 def _mappings(value: dict[str, Any]) -> dict[str, Any]:
     """A copy of the mappings alone."""
-    return {key: _mappings(child) if type(child) is dict else child for key, child in value.items()}
+    copied = value.copy()
+    for key, child in value.items():
+        if type(child) is dict:
+            copied[key] = _mappings(child)
+    return copied
 
 
 def _namespace(args: Any, given: Mapping[str, Any], extra: Mapping[str, Any], options: Iterable[Any]) -> Any:

@@ -72,7 +72,6 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
             "... reading the environment twice, not once": lambda: JobspecV1.from_command(["hostname"]).apply_options(
                 env=[]
             ),
-            "... reading the environment twice, not once": 150,
             "... and limits, signal, dependency, queue": lambda: JobspecV1.from_command(["hostname"]).apply_options(
                 env=[], rlimit=[], **OPTIONS
             ),

@@ -118,7 +118,7 @@ class TestFrame:
         assert done.returncode == 0, done.stderr
 
     def test_modules_of_all_commands_can_be_told_from_their_names(self):
-        assert all(about.module == f"fluxplug.cli.{name}" for name, about in COMMANDS.items())
+        assert all(about.raw or about.module == f"fluxplug.cli.{name}" for name, about in COMMANDS.items())
         assert frame.__doc__
 
 

@@ -279,13 +279,10 @@ def _name(plugin: CLIPlugin) -> str:
 
 def _fault(jobspec: Jobspec) -> str:
     """What is wrong with a jobspec; empty if nothing is."""
-    from fluxplug.jobspec.model import Jobspec as Document  # noqa: PLC0415 - only where there are plugins
-    from fluxplug.jobspec.v1 import validate_jobspec  # noqa: PLC0415
+    from fluxplug.jobspec.v1 import JobspecV1, validate_jobspec  # noqa: PLC0415 - only where there are plugins
 
     try:
-        if not isinstance(jobspec.jobspec, dict):
-            return f"it is {type(jobspec.jobspec).__name__}, not a mapping"
-        validate_jobspec(Document(**jobspec.jobspec) if not isinstance(jobspec, Document) else jobspec)
+        validate_jobspec(jobspec, 1 if isinstance(jobspec, JobspecV1) else None)
     except (ValueError, TypeError, OSError) as error:
         return str(error)
     return ""

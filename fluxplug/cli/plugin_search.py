@@ -19,11 +19,11 @@ in the main thread alone: elsewhere nothing is limited.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.clock import stopwatch
@@ -51,6 +51,10 @@ FLUX_NAMES = {
     "flux.shape.parser": "fluxplug.jobspec.shape",
     "flux.util": "fluxplug.values.duration",
 }
+
+
+# Files whose frames stand between a command and a plugin.
+_CALLERS = (__file__, __file__.replace("plugin_search", "plugin"), contextlib.__file__)
 
 
 class CLIPluginError(PluginError, ValueError):
@@ -185,7 +189,7 @@ def _of_group(file: str, owner: str) -> list[tuple[str, str, str]]:
     return rows
 
 
-@contextmanager
+@contextlib.contextmanager
 def calling(plugin: str, hook: str) -> Iterator[None]:
     """Around code of a plugin: the time limit, Flux's names, and a CLIPluginError for whatever it raises."""
     limit = _limit()
@@ -207,17 +211,26 @@ def _told(error: BaseException) -> str:
     text = " ".join(str(error).split())
     if type(error) is ValueError and text:
         return text
-    place = ""
     if isinstance(error, SyntaxError):
         text = f"{error.msg}" + (f" ({error.filename}:{error.lineno})" if error.filename else "")
-    else:
-        frame = error.__traceback__
-        while frame and frame.tb_next:
-            frame = frame.tb_next
-            place = f" ({frame.tb_frame.f_code.co_filename}:{frame.tb_lineno})"
+        return f"SyntaxError: {text}"
     if isinstance(error, SystemExit):
         text = f"it exits with {error.code}"
-    return f"{type(error).__name__}: {text or 'no message'}{place}"
+    return f"{type(error).__name__}: {text or 'no message'}{_place(error)}"
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the plugin's own file that ran, as ` (FILE:LINE)`; empty where none did."""
+    own, line = "", 0
+    frame = error.__traceback__
+    while frame:
+        file = frame.tb_frame.f_code.co_filename
+        if not own and not file.startswith("<frozen") and not file.startswith(_CALLERS):
+            own = file
+        if file == own:
+            line = frame.tb_lineno
+        frame = frame.tb_next
+    return f" ({own}:{line})" if own else ""
 
 
 def _limit() -> float:
@@ -233,7 +246,7 @@ def _limit() -> float:
     return 0.0 if seconds == float("inf") else seconds
 
 
-@contextmanager
+@contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
     """Raise _TooLong after so many seconds; 0 is never. A timer that somebody else runs is stopped meanwhile, and goes on afterwards."""
     if not seconds or threading.current_thread() is not threading.main_thread():
@@ -256,7 +269,7 @@ def _alarm(seconds: float) -> Iterator[None]:
             signal.setitimer(signal.ITIMER_REAL, max(left - (stopwatch() - began), 1e-3), interval)
 
 
-@contextmanager
+@contextlib.contextmanager
 def flux_names() -> Iterator[None]:
     """Let `import flux.cli.plugin` and the other FLUX_NAMES find ours, for the time of a call; no-op where a Flux is installed."""
     if "flux" in sys.modules or _flux_is_installed():

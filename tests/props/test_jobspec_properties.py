@@ -73,7 +73,7 @@ SIZES = {
 SIZES["from_batch_command"] = {**SIZES["from_nest_command"], "args": words}
 # Attributes with rules of their own are not drawn: apply_options does not check them again.
 OPTIONS = {
-    "env": st.lists(st.sampled_from(["-*", "A=1", "B=$A", "R={{id}}", "-A", "HOME", "-/[A-Z]/"]), max_size=4).map(
+    "env": st.lists(st.sampled_from(["-*", "A=1", "B=x$PATH", "R={{id}}", "-A", "HOME", "-/[A-Z]/"]), max_size=4).map(
         lambda rules: ["A=0", *rules, "A=2"]
     ),
     "rlimit": st.lists(st.sampled_from(["-*", "core", "nofile=10", "stack=inf,n*"]), max_size=3),
@@ -117,7 +117,7 @@ def test_what_a_factory_makes_is_valid_and_comes_back(jobspec):
     assert type(back) is JobspecV1
     assert back.jobspec == jobspec.jobspec
     assert back.dumps() == text
-    assert Jobspec.from_yaml_stream(yaml.safe_dump(jobspec.jobspec, allow_unicode=True)).jobspec == jobspec.jobspec
+    assert Jobspec.from_yaml_stream(yaml.safe_dump(jobspec.jobspec)).jobspec == jobspec.jobspec
 
 
 # Valid documents, of any shape.
@@ -126,6 +126,9 @@ counts = st.one_of(
     st.sampled_from(["1,3", "2-4", "2+", "1-8:2:*", "2-16:2:^", "7-9", "[1-2]", "3+:2"]),
     st.fixed_dictionaries({"min": st.integers(1, 4)}),
     st.integers(1, 4).map(lambda low: {"min": low, "max": low + 4, "operator": "+", "operand": 2}),
+)
+few = st.sampled_from(
+    [1, 1, 1, 2, 3, "1-3", "1+", {"min": 1}, "1,3", {"min": 1, "max": 4, "operator": "*", "operand": 2}]
 )
 constraints = st.recursive(
     st.sampled_from(
@@ -158,15 +161,18 @@ def documents(draw):
     """Valid canonical jobspecs: half of them trees that some machine has, half of them anything."""
     labels = []
     if draw(st.booleans()):
-        slot = {"type": "slot", "count": draw(counts), "label": "s0", "with": [{"type": "core", "count": draw(counts)}]}
-        if draw(st.booleans()):
-            slot["with"].append({"type": "gpu", "count": draw(counts)})
-        resources = [{"type": "node", "count": draw(counts), "with": [slot]}] if draw(st.booleans()) else [slot]
+        slot = {"type": "slot", "count": draw(few), "label": "s0", "with": [{"type": "core", "count": draw(few)}]}
+        if draw(st.sampled_from([0, 0, 1])):
+            slot["with"].append({"type": "gpu", "count": 1})
+        resources = [{"type": "node", "count": draw(few), "with": [slot]}] if draw(st.booleans()) else [slot]
     else:
         resources = draw(st.lists(vertices(labels), min_size=1, max_size=2))
-    system = draw(st.fixed_dictionaries({}, optional={"duration": st.floats(0, 1e6), "constraints": constraints}))
+    system = draw(st.fixed_dictionaries({}, optional={"constraints": constraints}))
+    version = draw(st.sampled_from([1, 2, 999]))
+    if version == 1 or draw(st.booleans()):
+        system["duration"] = draw(st.floats(0, 1e6))
     doc = {
-        "version": draw(st.sampled_from([1, 2, 999])),
+        "version": version,
         "resources": resources,
         "tasks": [{"command": ["a"], "slot": "s0", "count": {"per_slot": 1}}],
         "attributes": draw(st.sampled_from([{"system": system}, {"system": system, "user": {"a": [None]}}])),

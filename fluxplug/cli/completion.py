@@ -7,6 +7,7 @@ the submission plugins that are found when it is printed.
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     import argparse
 
 SHELLS = ("bash", "zsh", "fish")
+# What a plugin calls its options and choices, where no shell sees more in it than text.
+_PLAIN = re.compile(r"[A-Za-z0-9_.,:@%+/=-]+")
 
 
 class _Flag(NamedTuple):
@@ -56,10 +59,11 @@ def _flags(prog: str) -> list[_Flag]:
         print(f"fluxplug completion: options of plugins are left out: {error}", file=sys.stderr)
         return found
     for option in options:
+        if not _PLAIN.fullmatch(option.name):
+            continue
         takes = option.kwargs.get("action", "store") in ("store", "append") and option.kwargs.get("nargs") != 0
-        values = " ".join(map(str, option.kwargs.get("choices") or ())) or (
-            "file" if option.kwargs.get("metavar") == "FILE" else ""
-        )
+        choices = filter(_PLAIN.fullmatch, map(str, option.kwargs.get("choices") or ()))
+        values = " ".join(choices) or ("file" if option.kwargs.get("metavar") == "FILE" else "")
         text = str(option.kwargs.get("help") or "")
         found.append(_Flag((option.name,), takes, takes and option.kwargs.get("nargs") is None, values, text))
     return found

@@ -6,11 +6,8 @@ import argparse
 import inspect
 import json
 import os
-import signal
 import subprocess
 import sys
-import textwrap
-import threading
 
 import pytest
 
@@ -40,45 +37,6 @@ ATTRIBUTES = {
     "CLIPluginOption": {"name", "dest", "kwargs"},
 }
 QUIET = {"env": ["-*"], "rlimit": ["-*"], "cwd": "/w"}
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """Write plugin files `stem=source` into the only folder of the search path; entry points are left out."""
-    monkeypatch.setattr(plugin_search, "entry_points", list)
-    monkeypatch.setenv("FLUXPLUG_CLI_PLUGINPATH_OVERRIDE", str(tmp_path / "site"))
-
-    def write(import_line="from fluxplug.cli.plugin import CLIPlugin", **sources):
-        (tmp_path / "site").mkdir(exist_ok=True)
-        for stem, source in sources.items():
-            text = f"{import_line}\n{textwrap.dedent(source)}"
-            (tmp_path / "site" / f"{stem}.py").write_text(text, encoding="utf-8")
-        return tmp_path / "site"
-
-    return write
-
-
-@pytest.fixture
-def submit(capsys):
-    """`fluxplug submit --dry-run` with no environment: exit code, jobspec or None, standard error."""
-
-    def run(*words, prog="submit"):
-        code = main([prog, "--dry-run", "--env=-*", "--rlimit=-*", "--cwd=/w", *words])
-        out, err = capsys.readouterr()
-        return code, json.loads(out) if out.startswith("{") else out or None, err
-
-    return run
-
-
-def simple(body, name="Site", prefix="site", options=("--thing",)):
-    lines = [
-        f"class {name}(CLIPlugin):",
-        f'    "The {name}."',
-        "    def __init__(self, prog):",
-        f"        super().__init__(prog, prefix={prefix!r})",
-    ]
-    lines += [f"        self.add_option({one!r})" for one in options]
-    return "\n".join([*lines, textwrap.indent(textwrap.dedent(body), "    ")])
 
 
 STORE = """
@@ -163,7 +121,7 @@ class TestProxy:
 
 
 class TestFinding:
-    def test_order(self, folder):
+    def test_order(self, folder, simple):
         site = folder(b=simple("", "B", "b"), a=simple("", "A2", "x") + "\n" + simple("", "A1", "y"), _c="x = 1")
         registry = CLIPluginRegistry("submit")
         assert [type(one).__name__ for one in registry.plugins] == ["A2", "A1", "B", "ResourcesShape"]
@@ -183,7 +141,7 @@ class TestFinding:
         monkeypatch.setenv("FLUXPLUG_CLI_PLUGINPATH_OVERRIDE", "")
         assert plugin_search.search_path() == []
 
-    def test_entry_points(self, tmp_path, monkeypatch, folder):
+    def test_entry_points(self, tmp_path, monkeypatch, folder, simple):
         monkeypatch.undo()
         monkeypatch.setenv("FLUXPLUG_CLI_PLUGINPATH_OVERRIDE", "")
         monkeypatch.syspath_prepend(str(tmp_path))
@@ -221,14 +179,14 @@ class TestFinding:
         ):
             CLIPluginRegistry("submit")
 
-    def test_imported_once(self, folder):
+    def test_imported_once(self, folder, simple):
         folder(one=simple("", "One"))
         assert type(CLIPluginRegistry("submit").plugins[0]) is type(CLIPluginRegistry("run").plugins[0])
 
     def test_no_folder_no_plugins(self, folder):
         assert [one.path for one in CLIPluginRegistry("submit").plugins] == ["fluxplug"]
 
-    def test_conflicts_drop_the_later_plugin_whole(self, folder, capsys):
+    def test_conflicts_drop_the_later_plugin_whole(self, folder, capsys, simple):
         folder(
             a=simple("", "A"),
             b=simple("", "SameDest", "site", ["--fine", "--thing"]),
@@ -250,7 +208,7 @@ class TestFinding:
             "--ntasks is none of batch's"
         )
 
-    def test_a_dest_of_another(self, folder):
+    def test_a_dest_of_another(self, folder, simple):
         folder(
             a=simple("", "A"),
             b="class B(CLIPlugin):\n    def __init__(self, prog):\n        super().__init__(prog, 'b')\n        self.add_option('--y', dest='site_thing')",
@@ -260,7 +218,7 @@ class TestFinding:
 
 
 class TestOnTheCommandLine:
-    def test_an_option(self, folder, submit):
+    def test_an_option(self, folder, submit, simple):
         folder(one=simple(STORE))
         code, jobspec, _ = submit("--site-thing=7", "a")
         assert (code, jobspec["attributes"]["user"]) == (0, {"thing": "7"})
@@ -289,7 +247,7 @@ class TestOnTheCommandLine:
         assert submit("--level") == (2, None, "fluxplug submit: --level: expected a value\n")
         assert submit("--pair", "p") == (2, None, "fluxplug submit: --pair: expected 2 arguments\n")
 
-    def test_templates(self, folder, submit, capsys):
+    def test_templates(self, folder, submit, capsys, simple):
         folder(one=simple(STORE.replace("args.thing)", "int(args.thing))")))
         assert main(["submit", "--dry-run", "--cc=3-4", "--site-thing={cc}", "a"]) == 0
         assert [json.loads(line)["attributes"]["user"]["thing"] for line in capsys.readouterr().out.splitlines()] == [
@@ -297,12 +255,12 @@ class TestOnTheCommandLine:
             4,
         ]
 
-    def test_directives(self, folder, submit, tmp_path):
+    def test_directives(self, folder, submit, tmp_path, simple):
         folder(one=simple(STORE))
         (tmp_path / "job.sh").write_text("#!/bin/sh\n#FLUX: -n1 --site-thing=in-script\n", encoding="utf-8")
         assert submit(str(tmp_path / "job.sh"), prog="batch")[1]["attributes"]["user"] == {"thing": "in-script"}
 
-    def test_preinit_comes_before_sizes(self, folder, submit):
+    def test_preinit_comes_before_sizes(self, folder, submit, simple):
         folder(
             one=simple("def preinit(self, args):\n    args.ntasks = 5\n    args.thing = args.thing or 'x'\n" + STORE)
         )
@@ -310,7 +268,7 @@ class TestOnTheCommandLine:
         assert jobspec["resources"][0]["count"] == 5
         assert jobspec["attributes"]["user"] == {"thing": "x"}
 
-    def test_help(self, folder, submit, capsys):
+    def test_help(self, folder, submit, capsys, simple):
         folder(one=simple(""), two=simple("def help(self, option):\n    print('long', option)", "Two", "two"))
         _, out, _ = submit("--help")
         section = out.split("Options provided by plugins:\n")[1]
@@ -326,13 +284,13 @@ class TestOnTheCommandLine:
         with pytest.raises(ValueError, match="--help: no such option none"):
             CLIPluginRegistry("submit").print_help("none")
 
-    def test_list_plugins(self, folder, submit):
+    def test_list_plugins(self, folder, submit, simple):
         site = folder(one=simple(""))
         _, out, _ = submit("--list-plugins")
         assert f"  {site}\n" in out
         assert f"  Site ({site}/one.py)\n    --site-thing\n" in out
 
-    def test_as_a_process(self, folder):
+    def test_as_a_process(self, folder, simple):
         site = folder(one=simple(STORE))
         env = {**os.environ, "FLUX_CLI_PLUGINPATH": str(site)}
         env.pop("FLUXPLUG_CLI_PLUGINPATH_OVERRIDE")
@@ -389,11 +347,11 @@ class TestInPython:
         with pytest.raises(ValueError, match="cannot be given together"):
             JobspecV1.from_submit(["a"], resources_shape="slot/core", resources_json="x")
 
-    def test_preinit_cannot_change_sizes(self, folder):
+    def test_preinit_cannot_change_sizes(self, folder, simple):
         folder(one=simple("def preinit(self, args):\n    args.ntasks = 5\n"))
         assert JobspecV1.from_submit(["a"], ntasks=2).resources[0]["count"] == 2
 
-    def test_validate(self, folder):
+    def test_validate(self, folder, simple):
         folder(
             one=simple(
                 "def validate(self, jobspec):\n    if jobspec.duration > 60:\n        raise ValueError('too long')",
@@ -404,209 +362,3 @@ class TestInPython:
         registry.validate(JobspecV1.from_command(["a"], duration=60))
         with pytest.raises(ValueError, match=r"plugin Site of .*one\.py: validate: too long$"):
             registry.validate(JobspecV1.from_command(["a"], duration=61))
-
-
-class TestBadPlugins:
-    @pytest.mark.parametrize("hook", ["preinit(self, args)", "modify_jobspec(self, args, jobspec)"])
-    @pytest.mark.parametrize(
-        ("body", "text"),
-        [
-            ("raise ValueError('no  such\\nthing')", "no such thing\n"),
-            ("1 / 0", "ZeroDivisionError: division by zero (FILE:10)\n"),
-            ("raise ValueError", "ValueError: no message (FILE:10)\n"),
-            ("import sys; sys.exit(3)", "SystemExit: it exits with 3 (FILE:10)\n"),
-            ("args.none", "AttributeError: 'Namespace' object has no attribute 'none'"),
-        ],
-    )
-    def test_one_that_raises(self, folder, submit, hook, body, text):
-        site = folder(one="\n" + simple(f"\ndef {hook}:\n    {body}"))
-        code, jobspec, err = submit("a")
-        name = hook.partition("(")[0]
-        assert (code, jobspec) == (1, None)
-        assert err.startswith(
-            f"fluxplug submit: plugin Site of {site}/one.py: {name}: " + text.replace("FILE", f"{site}/one.py")
-        )
-        assert err.count("\n") == 1
-
-    @pytest.mark.parametrize(
-        ("source", "text"),
-        [
-            ("x = (", "import: SyntaxError: '(' was never closed (FILE:2)"),
-            ("1 / 0", "import: ZeroDivisionError: division by zero (FILE:2)"),
-            ("import none_such", "import: ModuleNotFoundError: No module named 'none_such'"),
-            ("raise SystemExit(1)", "import: SystemExit: it exits with 1"),
-        ],
-    )
-    def test_one_that_cannot_be_imported(self, folder, submit, source, text):
-        site = folder(one=source)
-        code, _, err = submit("a")
-        assert code == 1
-        assert err.startswith(f"fluxplug submit: plugin {site}/one.py: {text.replace('FILE', f'{site}/one.py')}")
-        code, out, err = submit("--help")
-        assert code == 0
-        assert out.startswith("usage: ")
-        assert err.startswith("fluxplug submit: options of plugins are not listed: plugin ")
-
-    def test_a_constructor(self, folder, submit):
-        site = folder(
-            one="class One(CLIPlugin):\n    def __init__(self, prog):\n        super().__init__(prog)\n        self.add_option('x')"
-        )
-        assert submit("a")[2].startswith(
-            f"fluxplug submit: plugin One of {site}/one.py: __init__: add_option: 'x': the name of"
-        )
-
-    def test_a_constructor_that_forgets_the_base(self, folder, submit):
-        folder(one="class One(CLIPlugin):\n    def __init__(self, prog):\n        pass")
-        assert "plugin One of" in submit("a")[2]
-
-    def test_arguments_that_argparse_does_not_take(self, folder, submit):
-        folder(
-            one="class One(CLIPlugin):\n    def __init__(self, prog):\n        super().__init__(prog)\n        self.add_option('--x', bogus=1)"
-        )
-        code, _, err = submit("a")
-        assert code == 1
-        assert ": add_option: --ex-x: " in err
-
-    @pytest.mark.parametrize(
-        ("body", "text"),
-        [
-            ("jobspec.jobspec['resources'] = []", "resources"),
-            ("jobspec.jobspec['version'] = 2", "version"),
-            ("jobspec.jobspec['extra'] = 2", "extra"),
-            ("del jobspec.jobspec['tasks']", "tasks"),
-            ("jobspec.jobspec = None", "NoneType"),
-            ("jobspec.setattr('x', object())", "object"),
-            ("jobspec.setattr('duration', 'long')", "duration"),
-        ],
-    )
-    def test_one_that_spoils_the_jobspec(self, folder, submit, body, text):
-        site = folder(one=simple(f"def modify_jobspec(self, args, jobspec):\n    {body}"), two=simple("", "Two", "two"))
-        code, jobspec, err = submit("a")
-        assert (code, jobspec) == (1, None)
-        assert err.startswith(
-            f"fluxplug submit: plugin Site of {site}/one.py: modify_jobspec: leaves a jobspec that is not valid: "
-        )
-        assert text in err
-        assert err.count("\n") == 1
-
-    def test_what_the_user_spoils_is_no_plugins_fault(self, folder, submit):
-        folder(one=simple(STORE))
-        code, jobspec, _ = submit("--requires=foo:bar", "--site-thing=1", "a")
-        assert code == 0
-        assert jobspec["attributes"]["system"]["constraints"] == {"foo": ["bar"]}
-
-    @pytest.mark.parametrize(
-        "body",
-        [
-            "while True: pass",
-            "import time; time.sleep(60)",
-            "try:\n        while True: pass\n    except Exception: pass",
-        ],
-    )
-    def test_one_that_hangs(self, folder, submit, monkeypatch, body):
-        monkeypatch.setenv("FLUXPLUG_CLI_PLUGIN_TIMEOUT", "0.2")
-        site = folder(one=simple(f"def modify_jobspec(self, args, jobspec):\n    {body}"))
-        before = signal.getsignal(signal.SIGALRM)
-        code, _, err = submit("a")
-        assert code == 1
-        text = "modify_jobspec: took longer than 0.2 s, and was stopped ($FLUXPLUG_CLI_PLUGIN_TIMEOUT sets the limit)"
-        assert err == f"fluxplug submit: plugin Site of {site}/one.py: {text}\n"
-        assert signal.getsignal(signal.SIGALRM) is before
-
-    def test_one_that_hangs_when_it_is_imported(self, folder, submit, monkeypatch):
-        monkeypatch.setenv("FLUXPLUG_CLI_PLUGIN_TIMEOUT", "200ms")
-        folder(one="while True: pass")
-        assert "import: took longer than 0.2 s" in submit("a")[2]
-
-    def test_a_timer_of_somebody_else_goes_on(self, folder):
-        folder(one=simple("def preinit(self, args): pass"))
-        before = signal.setitimer(signal.ITIMER_REAL, 100, 7)
-        try:
-            CLIPluginRegistry("submit").preinit(argparse.Namespace(resources_shape=None, resources_json=None))
-            left, interval = signal.getitimer(signal.ITIMER_REAL)
-            assert 90 < left <= 100
-            assert interval == pytest.approx(7)
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, *before)
-
-    def test_no_limit(self, folder, submit, monkeypatch):
-        folder(one=simple(STORE))
-        for text in ("0", "inf"):
-            monkeypatch.setenv("FLUXPLUG_CLI_PLUGIN_TIMEOUT", text)
-            assert submit("a")[0] == 0
-        monkeypatch.setenv("FLUXPLUG_CLI_PLUGIN_TIMEOUT", "x")
-        assert "$FLUXPLUG_CLI_PLUGIN_TIMEOUT: " in submit("a")[2]
-
-    def test_in_another_thread_nothing_is_limited(self, folder):
-        folder(one=simple(STORE))
-        found = []
-        thread = threading.Thread(
-            target=lambda: found.append(JobspecV1.from_submit(["a"], site_thing="1").getattr("user.thing"))
-        )
-        thread.start()
-        thread.join()
-        assert found == ["1"]
-
-
-class TestFluxNames:
-    """Plugins that import Flux's names, where no Flux is installed."""
-
-    def test_a_plugin_written_for_flux(self, folder, submit):
-        folder(
-            "import flux.cli.plugin\nfrom flux.cli.plugin import CLIPlugin\nimport flux\nfrom flux.idset import IDset",
-            one=simple(STORE),
-        )
-        assert submit("--site-thing=1", "a")[1]["attributes"]["user"] == {"thing": "1"}
-        assert not [name for name in sys.modules if name.split(".")[0] == "flux"]
-
-    def test_imports_inside_hooks(self, folder, submit):
-        body = """
-        def modify_jobspec(self, args, jobspec):
-            import flux.job
-            from flux.util import parse_fsd
-            from flux.hostlist import Hostlist
-            from flux.constraint.parser import ConstraintParser
-            from flux.shape.parser import ShapeParser
-            assert isinstance(jobspec, flux.job.JobspecV1)
-            jobspec.setattr("user.x", [parse_fsd("1m"), len(Hostlist("n[1-3]"))])
-        """
-        folder("from flux.cli.plugin import CLIPlugin", one=simple(body))
-        assert submit("a")[1]["attributes"]["user"] == {"x": [60.0, 3]}
-
-    def test_names_that_are_not_there(self, folder, submit):
-        folder("from flux.cli.plugin import CLIPlugin", one="import flux.kvs")
-        assert "import: ModuleNotFoundError: No module named 'flux.kvs'" in submit("a")[2]
-
-    def test_an_installed_flux_is_left_alone(self, folder, submit, tmp_path, monkeypatch):
-        package = tmp_path / "real" / "flux" / "cli"
-        package.mkdir(parents=True)
-        (package.parent / "__init__.py").write_text("", encoding="utf-8")
-        (package / "__init__.py").write_text("", encoding="utf-8")
-        base = """
-        class Option:
-            def __init__(self, name, dest, kwargs):
-                self.name, self.dest, self.kwargs = name, dest, kwargs
-        class CLIPlugin:
-            def __init__(self, prog, prefix="ex", version=None):
-                self.prog, self.prefix, self.version, self.options = prog, prefix, version, []
-            def add_option(self, name, **kwargs):
-                dest = f"{self.prefix}_{name[2:]}"
-                self.options.append(Option(f"--{self.prefix}-{name[2:]}", dest, {"dest": dest, **kwargs}))
-            def preinit(self, args): pass
-            def modify_jobspec(self, args, jobspec): pass
-            def validate(self, jobspec): pass
-        """
-        (package / "plugin.py").write_text(textwrap.dedent(base), encoding="utf-8")
-        monkeypatch.syspath_prepend(str(tmp_path / "real"))
-        folder("from flux.cli.plugin import CLIPlugin", one=simple(STORE.replace("args.thing", "args.site_thing")))
-        try:
-            assert submit("--site-thing=1", "a")[1]["attributes"]["user"] == {"thing": "1"}
-        finally:
-            for name in [name for name in sys.modules if name.split(".")[0] == "flux"]:
-                del sys.modules[name]
-
-    def test_a_folder_called_flux_is_no_flux(self, folder, submit, tmp_path, monkeypatch):
-        (tmp_path / "cwd" / "flux").mkdir(parents=True)
-        monkeypatch.syspath_prepend(str(tmp_path / "cwd"))
-        folder("from flux.cli.plugin import CLIPlugin", one=simple(STORE))
-        assert submit("--site-thing=1", "a")[0] == 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from fluxplug.cli.plugin import CLIPluginRegistry
-    from fluxplug.job import JobspecV1
+    from fluxplug.jobspec.v1 import JobspecV1
 
 _DIVIDED = ("cores", "tasks_per_node", "tasks_per_core", "gpus_per_node")
 _BY_TASK = ("ntasks", "cores_per_task", "gpus_per_task")
@@ -83,7 +83,7 @@ def _is_idset(text: str) -> bool:
 
 
 def _submit(prog: str, args: Namespace) -> JobspecV1:
-    from fluxplug.job import JobspecV1  # noqa: PLC0415 - not for --help
+    from fluxplug.jobspec.v1 import JobspecV1  # noqa: PLC0415 - not for --help
 
     if not args.command:
         raise JobError("job command and arguments are missing")
@@ -149,7 +149,7 @@ def _conf(args: Namespace) -> dict[str, Any] | None:
         raise JobError("--add-brokers may only be specified with -N, --nnodes")
     if not args.conf and not more:
         return None
-    from fluxplug.job import BatchConfig  # noqa: PLC0415 - few instances have a configuration
+    from fluxplug.jobspec.batchconfig import BatchConfig  # noqa: PLC0415 - few instances have a configuration
 
     conf = BatchConfig()
     for text in args.conf or ():
@@ -172,7 +172,7 @@ def _add_brokers(args: Namespace, jobspec: JobspecV1) -> None:
 
 
 def _alloc(args: Namespace) -> JobspecV1:
-    from fluxplug.job import JobspecV1  # noqa: PLC0415
+    from fluxplug.jobspec.v1 import JobspecV1  # noqa: PLC0415
 
     nested = _nested(args, brokers=("-Sbroker.rc2_none=1",) if args.bg else ())
     jobspec = JobspecV1.from_nest_command(args.command, **nested, name=args.job_name, **_common("alloc", args))
@@ -185,7 +185,7 @@ def _alloc(args: Namespace) -> JobspecV1:
 
 
 def _batch(args: Namespace, script: Script) -> JobspecV1:
-    from fluxplug.job import JobspecV1  # noqa: PLC0415
+    from fluxplug.jobspec.v1 import JobspecV1  # noqa: PLC0415
 
     common = _common("batch", args)
     if common["output"] is None:

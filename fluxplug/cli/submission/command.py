@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fluxplug.cli.submission.build import Script
-    from fluxplug.job import JobspecV1
+    from fluxplug.jobspec.v1 import JobspecV1
 
 # Options of many jobs, which are not templates themselves and mean nothing for one of the jobs.
 _OF_THE_WHOLE = (
@@ -143,7 +143,7 @@ def _directives(parser: Parser, script: Script) -> list[str]:
         return []
     from io import StringIO  # noqa: PLC0415
 
-    from fluxplug.job.directives import DirectiveParser  # noqa: PLC0415
+    from fluxplug.jobspec.directives import DirectiveParser  # noqa: PLC0415
 
     try:
         found = DirectiveParser(StringIO(script.text)).directives

@@ -11,7 +11,7 @@ import copy
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from fluxplug.errors import RefusedError
+from fluxplug.errors import DocumentError, RefusedError
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 #: What limits count, by the names of RFC 33.
 COUNTED = {"node": "nnodes", "core": "ncores", "gpu": "ngpus"}
+
+
+#: More of anything than this is a mistake; sums and products of it are exact.
+MAX_COUNT = 10**15
 
 
 class IngestPlugin:
@@ -152,7 +156,7 @@ class Site:
         limits = queue.policy.limits
         if not _bounded(queue.policy):
             return
-        for name, (least, most) in count(resources).items():
+        for name, (least, most) in _counted(resources).items():
             largest, smallest = getattr(limits.largest, name), getattr(limits.smallest, name)
             shown = str(least) if least == most else f"{least}+" if most == math.inf else f"{least}-{most}"
             if largest is not None and most > largest:
@@ -248,7 +252,7 @@ class Ingest:
     def _admit_each(self, job: TraceJob, from_log: bool) -> tuple[str, Any, int]:
         jobspec, queue = self._site.finish(job.jobspec() if callable(job.jobspec) else job.jobspec, from_log=from_log)
         request = self._parse(jobspec)
-        width = max(1, count(jobspec["resources"])["ncores"][0]) if self._site.modifies else job.width
+        width = max(1, _counted(jobspec["resources"])["ncores"][0]) if self._site.modifies else job.width
         return queue.name, request.with_duration(jobspec["attributes"]["system"].get("duration") or 0.0), width
 
     def _parse(self, jobspec: dict[str, Any]) -> Any:
@@ -261,7 +265,7 @@ class Ingest:
 def count(resources: Sequence[dict[str, Any]]) -> dict[str, tuple[int, float]]:
     """The least and the most nodes, cores and GPUs that a valid resource section asks for, by the names in COUNTED; inf: no end.
 
-    Counts multiply down the tree. Linear in its size.
+    Counts multiply down the tree. Linear in its size. Raises ValueError where they cannot be told, or are beyond MAX_COUNT.
     """
     found: dict[str, tuple[int, float]] = dict.fromkeys(COUNTED.values(), (0, 0))
     todo: list[tuple[dict[str, Any], int, float]] = [(vertex, 1, 1) for vertex in resources]
@@ -275,11 +279,21 @@ def count(resources: Sequence[dict[str, Any]]) -> dict[str, tuple[int, float]]:
 
             parsed = ResourceCount.from_count_spec(given)
             least, most = least * parsed.min, math.inf if parsed.max is None else most * parsed.max
+        if least > MAX_COUNT or MAX_COUNT < most < math.inf:
+            raise DocumentError("resources", f"asks for more than {MAX_COUNT} of {vertex['type'][:40]!r}")
         name = COUNTED.get(vertex["type"])
         if name is not None:
             found[name] = (found[name][0] + least, found[name][1] + most)
         todo += [(child, least, most) for child in vertex.get("with") or ()]
     return found
+
+
+def _counted(resources: Sequence[dict[str, Any]]) -> dict[str, tuple[int, float]]:
+    """As `count`; RefusedError where it raises ValueError."""
+    try:
+        return count(resources)
+    except ValueError as error:
+        raise RefusedError(f"cannot be scheduled: {error}") from None
 
 
 def with_properties(jobspec: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from argparse import Namespace
 
@@ -15,6 +16,7 @@ from fluxplug.config import load_config
 from fluxplug.config.model import Config, JobPolicy, JobSize, Limits, QueueConfig
 from fluxplug.errors import ConfigError, PluginError, RefusedError
 from fluxplug.ingest import Ingest, Site, count, with_properties
+from fluxplug.jobspec.v1 import validate_jobspec
 from fluxplug.plugins import Plugins
 from fluxplug.resource.factory import ResourcePool
 from fluxplug.sim.trace import TraceJob
@@ -543,3 +545,35 @@ class TestSite:
     def test_none_of_an_unbounded_number_is_none(self):
         gpu = {"type": "gpu", "count": 0}
         assert count([{"type": "node", "count": "2+", "with": [gpu]}])["ngpus"] == (0, 0)
+
+    @pytest.mark.parametrize(
+        ("amount", "told"),
+        [
+            ("2+:2", "cannot be scheduled"),
+            ("1-2000000000:2", "cannot be scheduled"),
+            (2**30, r"cannot be scheduled: resources: asks for more than 1000000000000000 of 'slot'"),
+        ],
+    )
+    def test_what_cannot_be_counted_is_refused(self, amount, told):
+        spec = {**jobspec(nodes=2**30, slots=amount, cores=2), "version": 2}
+        with pytest.raises(RefusedError, match=told):
+            Site(limited(largest={"ncores": 5})).finish(spec)
+
+    @pytest.mark.parametrize(
+        "config", [ANONYMOUS, limited(name="q", duration=9.0, largest={"ncores": 5}, smallest={"nnodes": 1})]
+    )
+    def test_any_valid_jobspec_is_finished_or_refused(self, vectors, config):
+        seen = set()
+        for entry in vectors("jobspec_corpus"):
+            try:
+                _, spec = validate_jobspec(json.dumps(entry.get("jobspec")))
+            except (ValueError, TypeError):
+                continue
+            try:
+                made, _ = Site(config).finish(spec.jobspec)
+                type(spec).from_dict(made)
+                seen.add("finished")
+            except RefusedError:
+                seen.add("refused")
+        assert "refused" in seen or config is ANONYMOUS
+        assert "finished" in seen or config is not ANONYMOUS

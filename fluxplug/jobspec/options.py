@@ -48,7 +48,7 @@ def apply_options(
     """
     registry = None
     if prog is not None:
-        from fluxplug.cli.plugin import CLIPluginRegistry  # noqa: PLC0415 - it sits above; ARCHITECTURE.md says why
+        from fluxplug.cli.plugin import CLIPluginRegistry  # noqa: PLC0415 - it sits above: see tests/test_layout.py
 
         registry = CLIPluginRegistry(prog)
     dests = {option.dest for option in registry.options} if registry is not None else set()

@@ -112,7 +112,7 @@ class PluginArgsProxy:
     """The options as a plugin's callbacks see them: its own also by their names without the prefix, for reading and writing."""
 
     def __init__(self, args: Namespace, plugin: CLIPlugin) -> None:
-        aliases = {one.alias: one.dest for one in plugin.options if getattr(one, "alias", None)}
+        aliases = {one.alias: one.dest for one in plugin.options if one.alias}
         object.__setattr__(self, "_args", args)
         object.__setattr__(self, "_aliases", aliases)
 
@@ -158,7 +158,7 @@ class CLIPluginRegistry:
     def _add(self, cls: type[CLIPlugin], path: str) -> None:
         with plugin_search.calling(f"plugin {cls.__name__} of {path}", "__init__"):
             plugin = cls(self.prog)
-            options = list(plugin.options)
+            plugin.options = options = [_option(one, plugin) for one in plugin.options]
             plugin.path = path
         reason = self._conflict(options)
         if reason:
@@ -252,6 +252,15 @@ class CLIPluginRegistry:
         """The plugins with a hook of their own: the empty ones of the base need no timer."""
         default: Callable[..., None] = getattr(CLIPlugin, hook)
         return (plugin for plugin in self.plugins if getattr(type(plugin), hook, None) is not default)
+
+
+def _option(one: Any, plugin: CLIPlugin) -> CLIPluginOption:
+    """An option of a plugin; as ours where its class is that of an installed Flux."""
+    if isinstance(one, CLIPluginOption):
+        return one
+    automatic = one.dest == one.name.removeprefix("--").replace("-", "_")
+    alias = one.dest.removeprefix(f"{plugin.prefix}_".replace("-", "_")) if automatic and plugin.prefix else None
+    return CLIPluginOption(one.name, one.dest, {**one.kwargs, "dest": one.dest}, alias)
 
 
 def _own_classes(namespace: dict[str, Any]) -> list[type[CLIPlugin]]:

@@ -23,7 +23,6 @@ import contextlib
 import os
 import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.clock import stopwatch
@@ -251,14 +250,17 @@ def _limit() -> float:
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
     """Raise _TooLong after so many seconds; 0 is never. A timer that somebody else runs is stopped meanwhile, and goes on afterwards."""
-    if not seconds or threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise _TooLong
 
-    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        before = signal.signal(signal.SIGALRM, stop) if seconds else None
+    except ValueError:  # in any thread but the main one
+        before = None
+    if before is None:
+        yield
+        return
     began = stopwatch()
     # Again every second, for a plugin that catches everything and goes on.
     left, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)

@@ -242,10 +242,28 @@ class TestOnTheCommandLine:
         words = ["--mode=b", "--level=1", "--level", "2", "--on", "--pair", "p", "q", "--maybe=m", "a"]
         assert submit(*words)[1]["attributes"]["user"]["x"] == ["B", [1, 2], True, ["p", "q"], "m"]
         assert submit("--maybe", "--", "a")[1]["attributes"]["user"]["x"] == ["A", None, False, None, "yes"]
+        assert "100% of it" in submit("--help")[1]
         assert submit("--mode=z", "a") == (2, None, "fluxplug submit: --mode=z: expected one of A, B\n")
         assert submit("--level=z", "a") == (2, None, "fluxplug submit: --level=z: expected int\n")
         assert submit("--level") == (2, None, "fluxplug submit: --level: expected a value\n")
         assert submit("--pair", "p") == (2, None, "fluxplug submit: --pair: expected 2 arguments\n")
+
+    def test_defaults_are_as_argparse_has_them(self, folder, submit):
+        folder(
+            one="""
+            class One(CLIPlugin):
+                def __init__(self, prog):
+                    super().__init__(prog, prefix=None)
+                    self.add_option("--mode", choices=["A", "B"], default="none", help="%(default)s but %(choices)s")
+                    self.add_option("--level", type=int, default="3")
+                    self.add_option("--list", type=int, action="append", default=["1"])
+                def modify_jobspec(self, args, jobspec):
+                    jobspec.setattr("user.x", [args.mode, args.level, args.list])
+            """
+        )
+        assert submit("a")[1]["attributes"]["user"]["x"] == ["none", 3, ["1"]]
+        assert submit("--list=2", "a")[1]["attributes"]["user"]["x"] == ["none", 3, ["1", 2]]
+        assert "none but A" in submit("--help")[1]
 
     def test_templates(self, folder, submit, capsys, simple):
         folder(one=simple(STORE.replace("args.thing)", "int(args.thing))")))

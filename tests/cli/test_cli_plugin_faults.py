@@ -214,9 +214,11 @@ class TestFluxNames:
         """
         (package / "plugin.py").write_text(textwrap.dedent(base), encoding="utf-8")
         monkeypatch.syspath_prepend(str(tmp_path / "real"))
-        folder("from flux.cli.plugin import CLIPlugin", one=simple(STORE.replace("args.thing", "args.site_thing")))
+        folder("from flux.cli.plugin import CLIPlugin", one=simple(STORE))
         try:
             assert submit("--site-thing=1", "a")[1]["attributes"]["user"] == {"thing": "1"}
+            assert JobspecV1.from_submit(["a"], site_thing="2").getattr("user.thing") == "2"
+            assert JobspecV1.from_submit(["a"]).jobspec["attributes"]["user"] == {"thing": None}
         finally:
             for name in [name for name in sys.modules if name.split(".")[0] == "flux"]:
                 del sys.modules[name]

@@ -459,7 +459,7 @@ class TestStart:
     )
 
     def test_what_is_imported(self):
-        """The start of `fluxplug submit --dry-run true`; its time is in docs/submit.md, and depends on this."""
+        """Scripts call `fluxplug submit` in loops, and its time is that of its imports."""
         code = f"""if True:
             import sys
             before = set(sys.modules)

@@ -88,6 +88,9 @@ class Parser:
             keywords.pop("type", None)
             if choices is not None and not keywords.get("metavar"):
                 keywords["metavar"] = "{" + ",".join(map(str, choices)) + "}"
+        text = keywords.get("help")
+        if isinstance(text, str) and "%" in text:
+            keywords["help"] = _expanded(text, self.argparse.prog, option).replace("%", "%%")
         try:
             self._plugin_flags[option.name] = group.add_argument(option.name, **keywords)
         except (TypeError, ValueError, argparse.ArgumentError) as error:
@@ -195,11 +198,12 @@ class Parser:
                 else:
                     found[one.dest] = read(one.kind, one.name, value)
         for dest, (name, option) in self._deferred.items():
-            value = found.get(dest)
+            value, default = found.get(dest), option.kwargs.get("default")
             if isinstance(value, list):
-                found[dest] = [_typed(name, option, text) for text in value]
+                given = len(default) if isinstance(default, (list, tuple)) else 0  # argparse leaves those as they are
+                found[dest] = [*value[:given], *(_typed(name, option, text) for text in value[given:])]
             elif isinstance(value, str):
-                found[dest] = _typed(name, option, value)
+                found[dest] = _typed(name, option, value, any_choice=value == default)
 
     # Help
 
@@ -246,8 +250,25 @@ def _spelled(one: Option, value: str) -> str:
     return f"{one.name}={one.rewrite}{value}"
 
 
-def _typed(name: str, option: CLIPluginOption, text: Any) -> Any:
-    """A plugin's value, as argparse would have read it."""
+def _expanded(text: str, prog: str, option: CLIPluginOption) -> str:
+    """The help of a plugin's option with `%(default)s` and its like filled in; as it stands where a `%` stands for itself."""
+    choices = ", ".join(map(str, option.kwargs.get("choices") or ()))
+    kind = getattr(option.kwargs.get("type"), "__name__", "")
+    try:
+        return text % {
+            "default": None,
+            "metavar": None,
+            **option.kwargs,
+            "prog": prog,
+            "choices": choices,
+            "type": kind,
+        }
+    except (KeyError, TypeError, ValueError):
+        return text
+
+
+def _typed(name: str, option: CLIPluginOption, text: Any, *, any_choice: bool = False) -> Any:
+    """A plugin's value, as argparse would have read it, which does not hold a default to the choices."""
     kind = option.kwargs.get("type")
     value = text
     if kind is not None and isinstance(text, str):
@@ -258,7 +279,7 @@ def _typed(name: str, option: CLIPluginOption, text: Any) -> Any:
         except (TypeError, ValueError):
             raise OptionError(name, str(text), f"expected {getattr(kind, '__name__', kind)}") from None
     choices = option.kwargs.get("choices")
-    if choices is not None and value not in choices:
+    if choices is not None and not any_choice and value not in choices:
         raise OptionError(name, str(text), f"expected {_listed(choices)}")
     return value
 

@@ -89,7 +89,7 @@ def fail(command: str, text: str, code: int = 2) -> int:
 
 
 def _run(words: list[str], command: str) -> int:
-    if words[:1] == [command] and command in COMMANDS and COMMANDS[command].raw:
+    if words[:1] == [command] and command in COMMANDS and COMMANDS[command].raw:  # without the cost of all parsers
         return int(importlib.import_module(COMMANDS[command].module).main(command, words[1:]))
     parser = argparse.ArgumentParser(
         prog="fluxplug",
@@ -108,6 +108,9 @@ def _run(words: list[str], command: str) -> int:
     if command not in known:
         return _run_plugin_command(parser, subparsers, words, command)
     chosen = COMMANDS[command]
+    if chosen.raw:
+        parser.parse_args(words[: words.index(command)])  # --version, --help, or a wrong option
+        parser.error(f"options of {command} come after it")
     module = importlib.import_module(chosen.module)
     known[command].description = module.__doc__
     module.add_arguments(known[command])

@@ -133,7 +133,7 @@ def _help(parser: Parser, registry: CLIPluginRegistry | None, topic: str, compla
         pass
     from fluxplug.suggest import nearest  # noqa: PLC0415
 
-    near = nearest(topic, [name.removeprefix("--") for name in parser.names()])
+    near = nearest(topic.lstrip("-"), [name.removeprefix("--") for name in parser.names()])
     raise UsageError(f"--help: no such option {topic}" + (f"; did you mean {near}?" if near else ""))
 
 

@@ -142,8 +142,8 @@ TABLE = (
         bare="flux-{{jobid}}-dump.tgz", complete="file",
     ),
     _flag("--bg", "bg", INSTANCE, "print the job id when the instance is up, and leave it running", ("alloc",)),
-    _value("--queue -q", "queue", JOB, "NAME", "queue of the job", default="the default queue"),
-    _value("--bank -B", "bank", JOB, "NAME", "bank that the job is charged to"),
+    _value("--queue -q", "queue", JOB, "NAME", "queue of the job", kind="name", default="the default queue"),
+    _value("--bank -B", "bank", JOB, "NAME", "bank that the job is charged to", kind="name"),
     _value(
         "--time-limit -t", "time_limit", JOB, "TIME", "longest run time; 0 is no limit",
         unit="minutes, or with a suffix ms, s, m, h, d",
@@ -153,7 +153,7 @@ TABLE = (
         "--urgency", "urgency", JOB, "N", "0 to 31, hold (0), default (16) or expedite (31)", kind="urgency", default="16",
         complete="hold default expedite",
     ),
-    _value("--job-name", "job_name", JOB, "NAME", "name of the job", default="the name of its command"),
+    _value("--job-name", "job_name", JOB, "NAME", "name of the job", kind="name", default="the name of its command"),
     _value(
         "--setopt -o", "setopt", JOB, "KEY[=VALUE]", "option of the job shell; ^KEY=FILE reads JSON from a file; without VALUE, 1", kind="key",
         repeat=True,
@@ -189,14 +189,15 @@ TABLE = (
         default="block", complete="block cyclic manual: hostfile:",
     ),
     _value(
-        "--input", "input", STREAMS, "FILE", "standard input of the job; with run also the task ids that get the input of the command",
+        "--input", "input", STREAMS, "FILE", "standard input of the job; with run also the task ids that get the input of the command", kind="path",
         complete="file",
     ),
     _value(
         "--output", "output", STREAMS, "FILE", "standard output; may have {{id}}, {{name}}, {{taskid}}; none or kvs: no file",
+        kind="path",
         default="none; flux-{{id}}.out with batch", complete="file",
     ),
-    _value("--error", "error", STREAMS, "FILE", "standard error, as --output", default="with the output", complete="file"),
+    _value("--error", "error", STREAMS, "FILE", "standard error, as --output", kind="path", default="with the output", complete="file"),
     _flag("--unbuffered -u", "unbuffered", STREAMS, "pass output on at once, not line by line"),
     _flag("--label-io -l", "label_io", STREAMS, "begin each line of output with its task id"),
     _value(
@@ -209,7 +210,7 @@ TABLE = (
         "--rlimit", "rlimit", PROCESS, "RULE,...", "resource limits: NAME=VALUE sets, PATTERN takes over, -PATTERN drops", repeat=True,
         default="all but memlock, ofile, msgqueue, nice, rtprio, rttime, sigpending",
     ),
-    _value("--cwd", "cwd", PROCESS, "FOLDER", "working directory of the job", default="the present one", complete="folder"),
+    _value("--cwd", "cwd", PROCESS, "FOLDER", "working directory of the job", kind="path", default="the present one", complete="folder"),
     _value(
         "--signal", "signal", PROCESS, "[SIGNAL][@TIME]", "signal to send TIME before the end",
         unit="seconds, or with a suffix ms, s, m, h, d",

@@ -35,7 +35,7 @@ def _row(one: Option, progs: list[str]) -> str:
     value = f"[={one.metavar}]" if one.bare is not None else f"={one.metavar}" if one.metavar else ""
     names = ", ".join(f"`{_cell(flag)}`" for flag in [*short_first(one.flags)[:-1], short_first(one.flags)[-1] + value])
     notes = [one.help + (f", in {one.unit}" if one.unit else "")]
-    if one.kind:
+    if one.kind and one.kind not in ("name", "path"):
         notes.append(f"accepts {READERS[one.kind][1]}")
     if one.repeat:
         notes.append("may be repeated")

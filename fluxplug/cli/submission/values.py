@@ -92,7 +92,16 @@ def _key(text: str) -> str:
 def _idset(text: str) -> list[int]:
     from fluxplug.values.idset import decode  # noqa: PLC0415
 
-    return decode(text).expand()
+    ids = decode(text).expand()
+    if not ids:
+        raise ValueError
+    return ids
+
+
+def _text(text: str) -> str:
+    if not text or "\0" in text:
+        raise ValueError
+    return text
 
 
 def _definition(text: str) -> tuple[str, str]:
@@ -123,6 +132,8 @@ READERS: dict[str, tuple[Callable[[str], Any], str]] = {
     "time_limit": (_time_limit, "minutes of 0 or more, or a number with a unit: ms s m h d"),
     "urgency": (_urgency, "0 to 31, hold, default or expedite"),
     "flags": (_flags, f"one or more of {', '.join(FLAGS)}, separated by commas"),
+    "name": (_text, "a name, which cannot be empty"),
+    "path": (_text, "a path, which cannot be empty"),
     "words": (_words, "words, separated by commas"),
     "key": (_key, "KEY, KEY=VALUE or ^KEY=FILE"),
     "idset": (_idset, "ids such as 0-3,8"),

@@ -11,6 +11,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fluxplug.errors import DocumentError, OptionError, ParseError
@@ -19,8 +20,6 @@ from fluxplug.jobspec.model import file_entry, seconds_of
 from fluxplug.values.duration import parse_fsd
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from fluxplug.jobspec.v1 import JobspecV1
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
@@ -98,12 +97,12 @@ def _settings(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
         from fluxplug.jobspec.rules import environment_by_rules, limits_by_rules  # noqa: PLC0415 - only where it is asked for
 
         if values["env"] is not None:
-            environment, expand = environment_by_rules(_listed(values["env"]))
+            environment, expand = environment_by_rules(_listed("--env", values["env"]))
             settings.append(("attributes.system.environment", environment))
             if expand:
                 option("env-expand", expand)
         if values["rlimit"] is not None:
-            limits = limits_by_rules(_listed(values["rlimit"]))
+            limits = limits_by_rules(_listed("--rlimit", values["rlimit"]))
             if limits:
                 option("rlimit", limits)
     if values["signal"] is not None:
@@ -111,17 +110,17 @@ def _settings(values: Mapping[str, Any]) -> list[tuple[str, Any]]:
     if values["taskmap"] is not None:
         option("taskmap", parse_taskmap(values["taskmap"]))
     if values["dependency"]:
-        found = [parse_dependency(uri) for uri in _listed(values["dependency"])]
+        found = [parse_dependency(uri) for uri in _listed("--dependency", values["dependency"])]
         settings.append(("attributes.system.dependencies", found))
     if values["requires"]:
-        settings.append(("attributes.system.constraints", _parse_requires(_listed(values["requires"]))))
-    for key, value in [parse_key_value("--setopt", text) for text in values["setopt"] or ()]:
+        settings.append(("attributes.system.constraints", _parse_requires(_listed("--requires", values["requires"]))))
+    for key, value in [parse_key_value("--setopt", text) for text in _listed("--setopt", values["setopt"] or ())]:
         option(key, value)
     for key, value in _items("shell_options", values["shell_options"]):
         option(key, value)
     if values["time_limit"] is not None:
         settings.append(("attributes.system.duration", _parse_time_limit(values["time_limit"])))
-    named = [parse_key_value("--setattr", text) for text in values["setattr"] or ()]
+    named = [parse_key_value("--setattr", text) for text in _listed("--setattr", values["setattr"] or ())]
     named += _items("attributes", values["attributes"])
     settings += [(f"attributes{key}" if key.startswith(".") else key, value) for key, value in named]
     return settings
@@ -288,7 +287,8 @@ def _items(option: str, values: Any) -> list[tuple[str, Any]]:
 def _files(entries: Iterable[str]) -> dict[str, dict[str, Any]]:
     """The files that `--add-file` attaches, by name."""
     files = {}
-    for text in entries:
+    # A bare text is taken character by character, as in Flux; the error says what was meant.
+    for text in list(entries) if isinstance(entries, str) else _listed("--add-file", entries):
         try:
             name, entry = parse_file(text)
         except OptionError as error:
@@ -342,8 +342,13 @@ def _checked(option: str, text: Any) -> str:
     return text
 
 
-def _listed(value: Any) -> list[Any]:
-    return [value] if isinstance(value, str) else list(value)
+def _listed(option: str, value: Any) -> list[Any]:
+    """The texts of an option that may be given more than once; one text stands for itself."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise OptionError(option, None, f"expected a list of strings, not {type(value).__name__}")
+    return list(value)
 
 
 def _mappings(value: dict[str, Any]) -> dict[str, Any]:

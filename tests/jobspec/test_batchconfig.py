@@ -43,16 +43,16 @@ def test_get():
 
 
 def test_named_configurations(tmp_path, monkeypatch):
-    for place, text in [("home", "from = 'home'"), ("site1", "from = 'site1'"), ("site2", "from = 'site2'")]:
+    for place, text in [("user", "from = 'user'"), ("site1", "from = 'site1'"), ("site2", "from = 'site2'")]:
         folder = tmp_path / place / "flux" / "config"
         folder.mkdir(parents=True)
         (folder / f"{place}.toml").write_text(text)
         (folder / "all.toml").write_text(text)
         (folder / "all.json").write_text("{}")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
     monkeypatch.setenv("XDG_CONFIG_DIRS", f"{tmp_path}/site1:{tmp_path}/site2")
-    assert [config(name)["from"] for name in ("home", "site1", "site2", "all")] == ["home", "site1", "site2", "home"]
-    with pytest.raises(OptionError, match=r"^--conf=none: no such configuration: tried .*/home/flux/config/none\.toml"):
+    assert [config(name)["from"] for name in ("user", "site1", "site2", "all")] == ["user", "site1", "site2", "user"]
+    with pytest.raises(OptionError, match=r"^--conf=none: no such configuration: tried .*/user/flux/config/none\.toml"):
         config("none")
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.delenv("XDG_CONFIG_DIRS")

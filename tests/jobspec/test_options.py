@@ -277,6 +277,9 @@ def test_requires_is_not_validated(jobspec):
     ("given", "error"),
     [
         ({"signal": "FOO"}, OptionError),
+        ({"rlimit": {"core": 1}}, OptionError),
+        ({"dependency": 3}, OptionError),
+        ({"add_file": 3}, OptionError),
         ({"taskmap": ":x"}, OptionError),
         ({"dependency": ["singleton", "1x:"]}, OptionError),
         ({"requires": ["a|"]}, OptionError),

@@ -156,7 +156,9 @@ class CLIPluginRegistry:
         self._add(ResourcesShape, PACKAGED)
 
     def _add(self, cls: type[CLIPlugin], path: str) -> None:
-        with plugin_search.calling(f"plugin {cls.__name__} of {path}", "__init__"):
+        with (
+            nullcontext() if path == PACKAGED else plugin_search.calling(f"plugin {cls.__name__} of {path}", "__init__")
+        ):
             plugin = cls(self.prog)
             plugin.options = options = [_option(one, plugin) for one in plugin.options]
             plugin.path = path

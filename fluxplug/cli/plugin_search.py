@@ -20,6 +20,7 @@ in the main thread alone: elsewhere nothing is limited.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import sys
@@ -29,7 +30,7 @@ from fluxplug.clock import stopwatch
 from fluxplug.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType, ModuleType
 
 GROUP = "fluxplug.cli.plugins"
@@ -157,14 +158,32 @@ def _target(target: str) -> dict[str, Any]:
 
 
 def entry_points() -> list[tuple[str, str, str]]:
-    """(name, target, distribution) of each entry point of the group, by name; the first of two distributions of one name counts."""
+    """(name, target, distribution) of each entry point of the group, by name; the first of two distributions of one name counts.
+
+    Read again where sys.path or a folder of it has changed: a call costs a look at each folder.
+    """
+    key = tuple((folder, _changed(folder or ".")) for folder in dict.fromkeys(sys.path))
+    if _ENTRY_POINTS.get("key") != key:
+        _ENTRY_POINTS.update(key=key, rows=_read_entry_points(folder for folder, changed in key if changed))
+    return list(_ENTRY_POINTS["rows"])
+
+
+_ENTRY_POINTS: dict[str, Any] = {}
+
+
+def _changed(folder: str) -> int:
+    """When a folder changed; 0 for what is none."""
+    try:
+        found = os.stat(folder)  # noqa: PTH116
+    except (OSError, ValueError):
+        return 0
+    return found.st_mtime_ns if found.st_mode & 0o170000 == 0o040000 else 0
+
+
+def _read_entry_points(folders: Iterable[str]) -> list[tuple[str, str, str]]:
     found: dict[str, list[tuple[str, str, str]]] = {}
-    for folder in dict.fromkeys(sys.path):
-        try:
-            names = os.listdir(folder or ".")  # noqa: PTH208
-        except OSError:  # a zip file, or not there
-            continue
-        for name in sorted(names):
+    for folder in folders:
+        for name in sorted(os.listdir(folder or ".")):  # noqa: PTH208
             if name.endswith((".dist-info", ".egg-info")):
                 owner = name.rpartition(".")[0].split("-")[0].lower().replace("_", "-").replace(".", "-")
                 if owner not in found:
@@ -317,7 +336,12 @@ def _alias(name: str, target: str) -> ModuleType:
 
 def _flux_is_installed() -> bool:
     """Whether `import flux` would find a package with code; a folder that happens to have the name is none."""
+    return _has_flux(tuple(sys.path))
+
+
+@functools.lru_cache(maxsize=1)
+def _has_flux(path: tuple[str, ...]) -> bool:
     from importlib.machinery import PathFinder  # noqa: PLC0415
 
-    spec = PathFinder.find_spec("flux")
+    spec = PathFinder.find_spec("flux", path)
     return spec is not None and spec.origin is not None

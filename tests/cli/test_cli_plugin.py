@@ -166,6 +166,15 @@ class TestFinding:
         assert [name for name in names if name in ("First", "Second")] == ["Second", "First"]
         assert names[-1] == "ResourcesShape"
 
+    def test_entry_points_of_what_is_installed_meanwhile(self, tmp_path, monkeypatch):
+        monkeypatch.syspath_prepend(str(tmp_path))
+        before = plugin_search.entry_points()
+        info = tmp_path / "late-1.0.dist-info"
+        info.mkdir()
+        (info / "entry_points.txt").write_text(f"[{plugin_search.GROUP}]\nlate = late_probe\n", encoding="utf-8")
+        os.utime(tmp_path, ns=(1, 1))  # clocks of file systems are coarse
+        assert set(plugin_search.entry_points()) - set(before) == {("late", "late_probe", "late")}
+
     def test_entry_points_are_those_that_python_sees(self):
         from importlib import metadata
 

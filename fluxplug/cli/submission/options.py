@@ -5,6 +5,7 @@ Not here: options of submission plugins (`fluxplug.cli.plugin`), and what a valu
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 SUBMIT = ("submit", "run", "bulksubmit")
@@ -246,6 +247,7 @@ def of_prog(prog: str) -> list[Option]:
     return [one for one in TABLE if prog in one.progs]
 
 
+@cache
 def flags_of(prog: str) -> frozenset[str]:
     """All flags of a command; none for a word that is no command."""
     return frozenset(flag for one in TABLE if prog in one.progs for flag in one.flags)

@@ -15,7 +15,7 @@ class SiteRules(IngestPlugin):
     """Refuses jobs that name no account, or one that there is not, and jobs that are too much for a debug queue.
 
     `debug-core-hours` bounds cores times time limit, so that a job may be wide or long, and not both. A job that leaves the number of its
-    cores open counts with the least.
+    cores open counts with the most.
     """
 
     name = "site-rules"
@@ -60,14 +60,14 @@ class SiteRules(IngestPlugin):
             asked = f"of {duration / 60:g}" if duration else "without a limit"
             raise ValueError(f"queue {queue} is for jobs of up to {rules.debug_duration / 60:g} minutes, not {asked}")
         asked_for = count(resources)
-        nodes, cores = asked_for["nnodes"][0], asked_for["ncores"][0]
+        nodes, cores = asked_for["nnodes"][1], asked_for["ncores"][1]
         if rules.debug_nodes is not None and nodes > rules.debug_nodes:
-            raise ValueError(f"queue {queue} is for jobs of up to {rules.debug_nodes} nodes, not {nodes}")
+            raise ValueError(f"queue {queue} is for jobs of up to {rules.debug_nodes} nodes, not {nodes:g}")
         hours = cores * duration / 3600
         if rules.debug_core_hours is not None and hours > rules.debug_core_hours:
             raise ValueError(
                 f"queue {queue} is for jobs of up to {rules.debug_core_hours:g} core hours, "
-                f"not {hours:g} ({cores} cores for {duration / 60:g} minutes)"
+                f"not {hours:g} ({cores:g} cores for {duration / 60:g} minutes)"
             )
 
 

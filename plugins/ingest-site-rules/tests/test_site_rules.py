@@ -100,6 +100,16 @@ class TestDebugQueue:
                 jobspec(nodes=2, slots=16, limit=1200),
                 "queue debug is for jobs of up to 8 core hours, not 10.6667 (32 cores for 20 minutes)",
             ),
+            (
+                "debug-core-hours = 8",
+                {**jobspec("1+", limit=60), "version": 2},
+                "queue debug is for jobs of up to 8 core hours, not inf (inf cores for 1 minutes)",
+            ),
+            (
+                "debug-nodes = 2",
+                {**jobspec(nodes="1-3", limit=60), "version": 2},
+                "queue debug is for jobs of up to 2 nodes, not 3",
+            ),
             ('debug-queues = ["test"]', jobspec(limit=9999), None),
             ("debug-queues = []", jobspec(limit=9999), None),
         ],

@@ -4,6 +4,7 @@ pool         Rv1Pool: allocations a second, and the time to build one
 simulation   jobs a second from a log to a schedule
 passes       the cost of an event while many jobs wait that it cannot help
 memory       the peak of a long simulation
+jobspec      making and checking jobspecs
 graph_load   10,000 nodes from JGF: time and peak memory
 graph_match  matches a second in the resource graph, as a pool
 graph_query  the same in resource-query, as a whole process
@@ -17,7 +18,7 @@ import json
 import platform
 from pathlib import Path
 
-NAMES = ("pool", "simulation", "passes", "memory", "graph_load", "graph_match", "graph_query")
+NAMES = ("pool", "simulation", "passes", "memory", "jobspec", "graph_load", "graph_match", "graph_query")
 
 
 def main() -> None:

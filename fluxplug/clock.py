@@ -38,3 +38,21 @@ class ManualClock:
 def stopwatch() -> float:
     """Seconds of a monotonic counter, for progress displays and benchmarks; never for a scheduling decision."""
     return time.perf_counter()
+
+
+def parse_local(text: str, now: float) -> float:
+    """Seconds since 1970 of a local `YYYY-MM-DD HH:MM[:SS]`, or of the first HH:MM[:SS] after `now`; `T` may stand for the blank.
+
+    Raises ValueError for anything else.
+    """
+    for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d", "%H:%M:%S", "%H:%M"):
+        try:
+            found = time.strptime(text.strip().replace("T", " "), form)
+        except ValueError:
+            continue
+        if form.startswith("%Y"):
+            return time.mktime((*found[:8], -1))
+        today = time.localtime(now)
+        at = time.mktime((*today[:3], *found[3:6], 0, 0, -1))
+        return at if at > now else time.mktime((today[0], today[1], today[2] + 1, *found[3:6], 0, 0, -1))
+    raise ValueError(f"no date or time: {text!r}")

@@ -4,8 +4,10 @@
     ├── ParseError (ValueError)            a text that does not follow its grammar; knows the position
     ├── DocumentError (ValueError)         a jobspec, R or constraint that breaks its format; knows the path
     │   └── DocumentTypeError (TypeError)  the same, where a value has the wrong type
+    ├── OptionError (ValueError)           a value of a submission option that breaks its grammar; knows the option
     ├── ConfigError                        sched.toml or a command-line value; knows file, line and key
     ├── PluginError                        a plugin that cannot be found, loaded or trusted; names it
+    ├── RefusedError                       a job that a site's rules keep out; the text is for its user
     ├── TraceError (ValueError)            a workload log that cannot be read; knows file and line
     ├── ReapiError                         a call of ReapiCli that failed; names the call
     └── ResourceError (OSError)            a pool said no
@@ -52,12 +54,30 @@ class DocumentTypeError(DocumentError, TypeError):
     """A value of the wrong type in a document: `except DocumentError` has it too, and so has Flux's `except TypeError`."""
 
 
+class OptionError(FluxplugError, ValueError):
+    """A value of a submission option, from a command line or a keyword, that breaks the option's grammar.
+
+    `option` is as the command line spells it (`--signal`); `value` is the text given, None where `reason` quotes it.
+    """
+
+    def __init__(self, option: str, value: str | None, reason: str) -> None:
+        shown = "" if value is None else f"={value if value.isprintable() and len(value) <= 80 else repr(value[:80])}"
+        super().__init__(f"{option}{shown}: {reason}")
+        self.option = option
+        self.value = value
+        self.reason = reason
+
+
 class ConfigError(FluxplugError):
     """A configuration that cannot be used. Its text is `FILE:LINE: KEY: what is wrong and what is accepted`."""
 
 
 class PluginError(FluxplugError):
     """A plugin that cannot be found, loaded or trusted; the text names it and its distribution."""
+
+
+class RefusedError(FluxplugError):
+    """A job that must not be queued; the text is for its user."""
 
 
 class TraceError(FluxplugError, ValueError):

@@ -58,6 +58,17 @@ def fluxplug_register_policies() -> list[type]:  # type: ignore[empty-body]
 
 
 @_hookspec
+def fluxplug_register_ingest() -> list[type]:  # type: ignore[empty-body]
+    """Return the ingest plugins of this plugin: steps that each job passes as it comes in, with configuration keys of their own.
+
+    Called once for each `Plugins`, when an ingest plugin is first looked up. Returns a list of classes, each with `name`, a docstring,
+    `modify_jobspec`, `validate` and the rest of `fluxplug.ingest.IngestPlugin`, and optionally `Config`, a frozen attrs class whose fields
+    are the keys of `[ingest.NAME]`. One is at work where the configuration has that table. Rules without keys need no class: see
+    `fluxplug_modify_jobspec` and `fluxplug_validate_jobspec`.
+    """
+
+
+@_hookspec
 def fluxplug_register_traces() -> list[type]:  # type: ignore[empty-body]
     """Return the trace classes of this plugin: the formats in which a simulation reads its jobs.
 
@@ -123,8 +134,10 @@ def fluxplug_add_options(command: str, parser: _ArgumentGroup) -> None:
 def fluxplug_modify_jobspec(prog: str, args: Namespace | None, jobspec: dict[str, Any]) -> None:
     """Change a job's request as it comes in.
 
-    Called once for each submitted job, before it is validated, with the command that submits it and its parsed options (None
-    where no command line is behind it). May edit `jobspec`, a jobspec document, in place; nothing else. Returns nothing.
+    Called once for each submitted job, before the site's defaults are applied, with the command that submits it and its parsed options
+    (None where there are none for plugins). May edit `jobspec`, a valid jobspec document, in place; nothing else. What it leaves is
+    validated. Returns nothing. Cannot be wrapped. An exception, or a jobspec that is not valid any more, ends the command with an error
+    that names the plugin.
     """
 
 
@@ -132,8 +145,9 @@ def fluxplug_modify_jobspec(prog: str, args: Namespace | None, jobspec: dict[str
 def fluxplug_validate_jobspec(jobspec: dict[str, Any]) -> None:
     """Refuse a job that breaks a rule of the site.
 
-    Called once for each submitted job, after every `fluxplug_modify_jobspec`. Must not change `jobspec`. Raises ValueError, whose
-    text the submitter sees, to refuse the job; returns nothing.
+    Called once for each submitted job, after every `fluxplug_modify_jobspec`, the defaults, the queue's constraint and the limits. Must not
+    change `jobspec`. Raises ValueError, whose text the submitter sees, to refuse the job; returns nothing. Cannot be wrapped. Any other
+    exception ends the command with an error that names the plugin.
     """
 
 

@@ -20,12 +20,12 @@ from attrs import frozen
 
 from fluxplug import hookspecs
 from fluxplug.discovery import Candidate, find, load, select
-from fluxplug.errors import PluginError
+from fluxplug.errors import DocumentError, PluginError
 from fluxplug.suggest import instead
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from fluxplug.engine.job import Job
@@ -58,6 +58,7 @@ AXES = {
     for axis in (
         Axis("pool", "pool", "fluxplug_register_pools", ("alloc", "free")),
         Axis("policy", "queue policy", "fluxplug_register_policies", ("schedule",)),
+        Axis("ingest", "ingest plugin", "fluxplug_register_ingest", ("modify_jobspec", "validate")),
         Axis("trace", "trace", "fluxplug_register_traces", ("jobs",)),
         Axis("workload", "workload model", "fluxplug_register_workloads", ("jobs",)),
         Axis("report", "report", "fluxplug_register_reports", ("write",)),
@@ -178,6 +179,11 @@ class Plugins:
         return self.registry("policy")
 
     @cached_property
+    def ingest(self) -> Registry:
+        """Ingest plugins by name."""
+        return self.registry("ingest")
+
+    @cached_property
     def traces(self) -> Registry:
         """Trace formats by name."""
         return self.registry("trace")
@@ -273,12 +279,28 @@ class Plugins:
                 raise PluginError(f"{one}: {place} failed: {_one_line(error)}; {_remedy(one)}") from error
 
     def modify_jobspec(self, prog: str, args: Namespace | None, jobspec: dict[str, Any]) -> None:
-        """Let plugins edit a jobspec in place."""
-        self._hook.fluxplug_modify_jobspec(prog=prog, args=args, jobspec=jobspec)
+        """Let plugins edit a valid jobspec in place. Raises PluginError for one that fails or does not leave it valid."""
+        given = {"prog": prog, "args": args, "jobspec": jobspec}
+        for one, impl, who in self._modifiers:
+            edit(jobspec, impl.function, [given[name] for name in impl.argnames], who, _remedy(one))
 
     def validate_jobspec(self, jobspec: dict[str, Any]) -> None:
-        """Ask plugins whether a jobspec is acceptable. Raises ValueError, with the reason, where one refuses."""
-        self._hook.fluxplug_validate_jobspec(jobspec=jobspec)
+        """Ask plugins whether a jobspec is acceptable. Raises ValueError, with the reason, where one refuses; PluginError for one that fails."""
+        for one, impl, who in self._validators:
+            judge(impl.function, (jobspec,) if impl.argnames else (), who, _remedy(one))
+
+    @cached_property
+    def _modifiers(self) -> list[tuple[Candidate, pluggy.HookImpl, str]]:
+        return self._in_order("fluxplug_modify_jobspec")
+
+    @cached_property
+    def _validators(self) -> list[tuple[Candidate, pluggy.HookImpl, str]]:
+        return self._in_order("fluxplug_validate_jobspec")
+
+    def _in_order(self, hook: str) -> list[tuple[Candidate, pluggy.HookImpl, str]]:
+        """The implementations of a hook in the order in which pluggy would call them, each with its plugin and who that is."""
+        found = [(one, impl, f"{one}: {hook} ({_place(impl.function)})") for one, impl in self._each(hook)]
+        return found[::-1]
 
     def job_dependencies(self, job: Job) -> list[str]:
         """What plugins say that a job must wait for, in loading order. Raises PluginError for an answer that is no list of str."""
@@ -314,6 +336,37 @@ class Plugins:
     def _bad_answer(self, hook: str, answer: object, wanted: str) -> str:
         owners = " or ".join(str(self.loaded[impl.plugin_name]) for impl in getattr(self._hook, hook).get_hookimpls())
         return f"{owners}: {hook} returned {answer!r:.60}; it has to return {wanted}"
+
+
+def edit(
+    jobspec: dict[str, Any],
+    function: Callable[..., object],
+    arguments: Iterable[Any],
+    who: str,
+    remedy: str = "repair it",
+) -> None:
+    """Call what may edit a jobspec, and check what it leaves. Raises PluginError that begins with `who` and ends with `remedy`."""
+    from fluxplug.jobspec.validate import check_canonical, check_keys, check_v1  # noqa: PLC0415 - few plugins edit
+
+    try:
+        function(*arguments)
+    except Exception as error:
+        raise PluginError(f"{who} failed: {_one_line(error)}; {remedy}") from error
+    try:
+        check_keys(jobspec)
+        (check_v1 if jobspec["version"] == 1 else check_canonical)(jobspec)
+    except DocumentError as error:
+        raise PluginError(f"{who} leaves a jobspec that is not valid: {error}; {remedy}") from error
+
+
+def judge(function: Callable[..., object], arguments: Iterable[Any], who: str, remedy: str = "repair it") -> None:
+    """Call what may refuse a jobspec: its ValueError passes, as its answer. Anything else is a PluginError that begins with `who`."""
+    try:
+        function(*arguments)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{who} failed: {_one_line(error)}; {remedy}") from error
 
 
 def _register(manager: pluggy.PluginManager, plugin: object, one: Candidate) -> None:

@@ -12,11 +12,20 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_the_quick_ones_run_and_write_their_figures(tmp_path):
     figures = tmp_path / "figures.json"
-    run = [sys.executable, str(ROOT / "bench" / "run.py"), "--quick", "--json", str(figures), "pool", "passes"]
+    run = [
+        sys.executable,
+        str(ROOT / "bench" / "run.py"),
+        "--quick",
+        "--json",
+        str(figures),
+        "pool",
+        "passes",
+        "jobspec",
+    ]
     done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
     results = json.loads(figures.read_text(encoding="utf-8"))
-    assert set(results) == {"pool", "passes"}
+    assert set(results) == {"pool", "passes", "jobspec"}
     assert {row["policy"] for row in results["passes"]} == {"fcfs", "easy", "hybrid", "conservative"}
 
 

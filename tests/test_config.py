@@ -245,7 +245,11 @@ class TestQueues:
 
 # TOML, beginning at line 1 -> line, and what follows it.
 FAULTS = {
-    "unknown table": ("\n[shed]", 2, r"\[shed\]: no such table; did you mean 'sched'\? tables: plugins, policy, pool"),
+    "unknown table": (
+        "\n[shed]",
+        2,
+        r"\[shed\]: no such table; did you mean 'sched'\? tables: ingest, plugins, policy, pool",
+    ),
     "key at the top": ('pool = "rv1"', 1, r'\[pool\]: expected a table, got a string: "rv1"'),
     "unknown key": (
         "[sched]\n\nqueue_polcy = 1",

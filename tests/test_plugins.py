@@ -10,6 +10,7 @@ import pytest
 from fluxplug.discovery import find, select
 from fluxplug.errors import PluginError
 from fluxplug.plugins import MAX_PRIORITY, Plugins
+from fluxplug.testing import jobspec
 
 POLICY = """
 class Policy:
@@ -341,12 +342,52 @@ class TestHooks:
     def test_all_are_called_the_last_loaded_first(self, plugin_folder):
         source = """
         @hookimpl
-        def fluxplug_modify_jobspec(jobspec): jobspec.setdefault("order", []).append({name!r})
+        def fluxplug_modify_jobspec(jobspec): jobspec["tasks"][0]["command"].append({name!r})
         """
         plugins = loaded(plugin_folder(a=source.format(name="a"), b=source.format(name="b")))
-        jobspec = {}
-        plugins.modify_jobspec("simulate", None, jobspec)
-        assert jobspec == {"order": ["b", "a"]}
+        job = jobspec()
+        plugins.modify_jobspec("simulate", None, job)
+        assert job["tasks"][0]["command"][-2:] == ["b", "a"]
+
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            ("raise RuntimeError('no\\nluck')", "failed: RuntimeError: no luck"),
+            ("raise ValueError('refused too early')", "failed: ValueError: refused too early"),
+            (
+                "jobspec['resources'][0]['count'] = 0",
+                "leaves a jobspec that is not valid: resources[0].count: count must",
+            ),
+            ("del jobspec['tasks']", "leaves a jobspec that is not valid: Missing key (tasks)"),
+            (
+                "jobspec['attributes']['system']['seen'] = {1}",
+                "leaves a jobspec that is not valid: attributes.system.seen",
+            ),
+        ],
+    )
+    def test_one_that_breaks_a_jobspec_is_named(self, plugin_folder, body, told):
+        folder = plugin_folder(
+            a="@hookimpl\ndef fluxplug_modify_jobspec(): pass",
+            b=f"@hookimpl\ndef fluxplug_modify_jobspec(jobspec): {body}",
+        )
+        with pytest.raises(PluginError) as caught:
+            loaded(folder).modify_jobspec("simulate", None, jobspec())
+        shown = str(caught.value)
+        assert shown.startswith(f"plugin 'b' of {folder}/b.py: fluxplug_modify_jobspec ({folder}/b.py:4) {told}"), shown
+        assert shown.endswith('; repair it, or block it with [plugins] block = ["b"]')
+        assert "\n" not in shown
+
+    def test_one_that_fails_to_judge_is_named(self, plugin_folder):
+        folder = plugin_folder(a="@hookimpl\ndef fluxplug_validate_jobspec(jobspec): jobspec['nothing']")
+        with pytest.raises(
+            PluginError, match=r"^plugin 'a' of .*: fluxplug_validate_jobspec .* failed: KeyError: 'noth"
+        ):
+            loaded(folder).validate_jobspec(jobspec())
+
+    def test_what_edits_a_jobspec_cannot_be_wrapped(self, plugin_folder):
+        source = "import pluggy\n@pluggy.HookimplMarker('fluxplug')(wrapper=True)\ndef fluxplug_modify_jobspec(): return (yield)"
+        with pytest.raises(PluginError, match="fluxplug_modify_jobspec cannot be wrapped"):
+            loaded(plugin_folder(a=source)).modify_jobspec("simulate", None, jobspec())
 
     def test_every_watching_hook_gets_its_arguments(self, plugin_folder):
         source = """

@@ -56,6 +56,8 @@ def _summary(config: Config, plugins: Plugins) -> Iterator[tuple[str, str]]:
     yield "machine", _machine(config)
     if config.policy.default_queue is not None:
         yield "default", f"queue {config.policy.default_queue}"
+    for name, params in config.ingest.items():
+        yield "ingest", f"{name}{_params(params)}, of {plugins.ingest[name].owner}"
     yield "plugins", ", ".join(plugins.loaded)
 
 
@@ -70,6 +72,10 @@ def _queue(queue: QueueConfig, plugins: Plugins) -> str:
         text += f"; time limit up to {fsd_c(queue.policy.limits.duration)}"
     if queue.policy.default_duration is not None:
         text += f"; default {fsd_c(queue.policy.default_duration)}"
+    for name in ("nnodes", "ncores", "ngpus"):
+        least, most = (getattr(size, name) for size in (queue.policy.limits.smallest, queue.policy.limits.largest))
+        if least is not None or most is not None:
+            text += f"; {name} {0 if least is None else least} to {'any' if most is None else most}"
     if queue.properties:
         text += f"; nodes with {', '.join(queue.properties)}"
     return text

@@ -134,7 +134,7 @@ def _situation(at: float, found: Explanation | None, row: dict[str, Any]) -> str
         return f"not submitted yet: it comes at {_seconds(row['submit'])}"
     if row["end"] is not None:
         return f"over: it ran from {_seconds(row['start'])} to {_seconds(row['end'])} ({row['outcome']})"
-    return f"over: {row['outcome']}"
+    return f"over: {row['outcome']}" + (f": {row['reason']}" if "reason" in row else "")
 
 
 def _document(args: Namespace, found: Explanation | None, row: dict[str, Any]) -> dict[str, Any]:

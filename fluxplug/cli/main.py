@@ -29,21 +29,32 @@ if TYPE_CHECKING:
 class Command(NamedTuple):
     """Where a command lives, what it is for, and whether plugins add options to it (`fluxplug_add_options`).
 
-    A command with plugin options finds the loaded plugins, as chosen by its `--config`, in `args.plugins`.
+    A command with plugin options finds the loaded plugins, as chosen by its `--config`, in `args.plugins`. One that is `raw` reads its words
+    itself: its module has `main(name, words) -> int` and nothing else of what is said above.
     """
 
     module: str
     help: str
     plugin_options: bool = False
+    raw: bool = False
+
+
+_SUBMISSION = "fluxplug.cli.submission.command"
 
 
 COMMANDS = {
+    "submit": Command(_SUBMISSION, "submit a job", raw=True),
+    "run": Command(_SUBMISSION, "submit a job, and show its output", raw=True),
+    "batch": Command(_SUBMISSION, "submit a script that runs in an instance of its own", raw=True),
+    "alloc": Command(_SUBMISSION, "start an instance, and attach to it", raw=True),
+    "bulksubmit": Command(_SUBMISSION, "submit a job for each of many inputs", raw=True),
     "simulate": Command("fluxplug.cli.simulate", "schedule a workload log in virtual time", plugin_options=True),
     "explain": Command("fluxplug.cli.explain", "say why a job is not running, and when it will", plugin_options=True),
     "plugins": Command("fluxplug.cli.plugins", "list the installed plugins, or show one"),
     "config": Command("fluxplug.cli.config", "check a configuration file"),
     "jobspec": Command("fluxplug.cli.jobspec", "check a jobspec"),
     "workload": Command("fluxplug.cli.workload", "generate a workload log"),
+    "completion": Command("fluxplug.cli.completion", "print a completion script for a shell"),
 }
 
 
@@ -57,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse: help, version, or a wrong command line
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     except FluxplugError as error:
-        return _fail(command, str(error))
+        return fail(command, str(error))
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -67,16 +78,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         if error.filename is None:
             raise
-        return _fail(command, f"{error.filename}: {error.strerror}; check the path and its permissions")
+        return fail(command, f"{error.filename}: {error.strerror}; check the path and its permissions")
     return code
 
 
-def _fail(command: str, text: str) -> int:
+def fail(command: str, text: str, code: int = 2) -> int:
+    """Print an error of a command as one line, and return its exit code."""
     print(f"fluxplug {command}: ".replace(" :", ":") + " ".join(text.split()), file=sys.stderr)
-    return 2
+    return code
 
 
 def _run(words: list[str], command: str) -> int:
+    if words[:1] == [command] and command in COMMANDS and COMMANDS[command].raw:  # without the cost of all parsers
+        return int(importlib.import_module(COMMANDS[command].module).main(command, words[1:]))
     parser = argparse.ArgumentParser(
         prog="fluxplug",
         description="A job scheduler for clusters, made of plugins.",
@@ -94,6 +108,9 @@ def _run(words: list[str], command: str) -> int:
     if command not in known:
         return _run_plugin_command(parser, subparsers, words, command)
     chosen = COMMANDS[command]
+    if chosen.raw:
+        parser.parse_args(words[: words.index(command)])  # --version, --help, or a wrong option
+        parser.error(f"options of {command} come after it")
     module = importlib.import_module(chosen.module)
     known[command].description = module.__doc__
     module.add_arguments(known[command])
@@ -114,7 +131,7 @@ def _list_plugin_commands(subparsers: argparse._SubParsersAction[argparse.Argume
     try:
         found = plugin_commands(Plugins.load())
     except FluxplugError as error:
-        _fail("", f"commands of plugins are not listed: {error}")
+        fail("", f"commands of plugins are not listed: {error}")
         return
     for name, one in found.items():
         _subparser(subparsers, name, one.cls.help)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 KEYS_GO = {
     "pool": "[pool.{name}]",
     "policy": "policy-params of [sched] or [queues.NAME]",
+    "ingest": "[ingest.{name}], which puts it to work",
     "trace": "--set KEY=VALUE of `fluxplug simulate`",
     "workload": "--set KEY=VALUE of `fluxplug workload generate`",
     "report": "arguments of the class",

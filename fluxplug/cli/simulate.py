@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from fluxplug.config import Config
     from fluxplug.sim.schedule import Schedule
 
-COLUMNS = ("limit", "outcome", "queue", "ranks")
+COLUMNS = ("limit", "outcome", "queue", "ranks", "reason")
+REASONS_SHOWN = 10
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -123,11 +124,28 @@ def _details(setup: simulation.Setup, schedule: Schedule) -> dict[str, str]:
 
 
 def _print_notes(setup: simulation.Setup, schedules: list[Schedule]) -> None:
-    lines = {name: count for name, count in schedules[0].notes.items() if count and name != "jobs"}
-    if lines:
-        print("notes: " + ", ".join(f"{name} {count}" for name, count in lines.items()))
+    told = {
+        name: count
+        for name, count in schedules[0].notes.items()
+        if count and name != "jobs" and not name.startswith("refused: ")
+    }
+    if told:
+        print("notes: " + ", ".join(f"{name} {count}" for name, count in told.items()))
+    _print_refusals(schedules[0].refusals)
     for problem in setup.skipped:
         print(f"skipped: {problem}", file=sys.stderr)
+
+
+def _print_refusals(refusals: dict[int, str]) -> None:
+    """Why jobs were refused as they came in, which does not depend on the queue policy: a line a reason, with the first jobs."""
+    reasons: dict[str, list[int]] = {}
+    for job, reason in refusals.items():
+        reasons.setdefault(reason, []).append(job)
+    for reason, jobs in list(reasons.items())[:REASONS_SHOWN]:
+        named = ", ".join(map(str, jobs[:5])) + (", ..." if len(jobs) > 5 else "")
+        print(f"refused: {len(jobs)} job{'s' if len(jobs) > 1 else ''} ({named}): {reason}")
+    if len(reasons) > REASONS_SHOWN:
+        print(f"refused: and for {len(reasons) - REASONS_SHOWN} more reasons; --columns reason has that of each job")
 
 
 def _write_csv(path: Any, schedule: Schedule, columns: tuple[str, ...]) -> None:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-TOP = ("plugins", "sched", "pool", "queues", "policy", "resource")
+TOP = ("plugins", "sched", "pool", "queues", "policy", "ingest", "resource")
 
 
 def load_config(path: str | Path, plugins: Plugins | None = None) -> Config:
@@ -118,7 +118,8 @@ def _config(source: Source, path: Path, plugins: Plugins) -> Config:
             f"no queue is named {policy.default_queue!r}{instead(policy.default_queue, data.get('queues', {}), 'queues')}",
         )
     resource = _resource(data["resource"], path) if "resource" in data else None
-    config = Config(sched, queues, resource, policy, _pools(data, sched.pool, plugins), path, plugins)
+    pools, ingest = _pools(data, sched.pool, plugins), _ingest(data.get("ingest", {}), plugins)
+    config = Config(sched, queues, resource, policy, pools, path, plugins, ingest)
     _check_binding(config)
     return config
 
@@ -143,6 +144,12 @@ def _pools(data: dict[str, Any], selected: str, plugins: Plugins) -> dict[str, A
         _named(plugins.pools, name, ("pool", name))
     pools = {name: _params(plugins.pools[name], tables.get(name, {}), ("pool", name)) for name in (*tables, selected)}
     return {name: params for name, params in pools.items() if params is not None}
+
+
+def _ingest(tables: dict[str, Any], plugins: Plugins) -> dict[str, Any]:
+    """The Config instances of the ingest plugins that have a table, in the order of the file; None for one without keys."""
+    named = {name: _named(plugins.ingest, name, ("ingest", name)) for name in tables}
+    return {name: _params(one, tables[name], ("ingest", name)) for name, one in named.items()}
 
 
 def _queue(name: str, raw: Any, sched: SchedConfig, told: dict[str, Any], plugins: Plugins) -> QueueConfig:
@@ -261,6 +268,8 @@ def _named(registry: Registry, name: str, at: KeyPath) -> Registered:
 
 def _params(one: Registered, raw: Any, at: KeyPath) -> Any:
     """An instance of a plugin class's Config; None where it has none."""
+    if not isinstance(raw, dict):
+        raise KeyProblem(at, f"expected a table, got {describe(raw)}")
     if one.config is None:
         if raw:
             raise KeyProblem(at, f"{one.name!r} has no parameters; take them out")

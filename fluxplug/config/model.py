@@ -105,6 +105,7 @@ class Config:
 
     `queues` are those of the file, in its order, which is their order of service: empty where it has none, and then there is one anonymous
     queue (see `all_queues`). `pools` has an instance of Config for each pool that has one and is selected or has a table in the file.
+    `ingest` has, in the order of the file, the ingest plugins that are at work, each with an instance of its Config (None: it has none).
     `resource` is None where the machine is to come from elsewhere. `plugins` are those that the configuration chose.
     """
 
@@ -115,6 +116,7 @@ class Config:
     pools: Mapping[str, Any] = field(factory=dict)
     source: Path | None = None
     plugins: Plugins | None = field(default=None, eq=False, repr=False)
+    ingest: Mapping[str, Any] = field(factory=dict)
 
     @property
     def all_queues(self) -> tuple[QueueConfig, ...]:

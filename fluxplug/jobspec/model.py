@@ -1,30 +1,27 @@
-"""`Jobspec` and `JobspecV1`: a job's request as a document with named parts.
+"""`Jobspec`: a job's request as a document with named parts. Version 1, which users make, is in `v1`.
 
-The document stays a plain dict in `.jobspec`; the classes check it once, on construction, and give its parts names. What a scheduler reads
-from it is the business of the resource request; the rules are `validate`'s.
+The document stays a plain dict in `.jobspec`; the class checks it once, on construction, and gives its parts names. What a scheduler reads
+from it is the business of the resource request; the rules are `validate`'s. Importing this costs every submission: what few need is
+imported where it is needed.
 """
 
 from __future__ import annotations
 
-import base64
-import errno
 import json
 import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.errors import DocumentError, DocumentTypeError
-from fluxplug.jobspec.document import load_document
-from fluxplug.jobspec.validate import check_canonical, check_keys, check_v1
-from fluxplug.values.count import ResourceCount
+from fluxplug.jobspec.document import check_plain, load_document
+from fluxplug.jobspec.validate import check_canonical, check_keys
 from fluxplug.values.duration import parse_fsd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import timedelta
 
     from typing_extensions import Self
 
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
 # The file type "regular" of st_mode, as RFC 37 stores it next to the permissions.
 _REGULAR = 0o100000
 _OPTIONS = "attributes.system.shell.options"
+_DURATION = "attributes.system.duration"
 # What `unbuffered` sets besides the buffer types; taken back only while nobody has changed them.
 _UNBUFFERED_TIMES = {"output.batch-timeout": 0.05, "input.batch-timeout": 0.0}
 
@@ -66,19 +64,19 @@ class Jobspec:
         return cls(doc["resources"], doc["tasks"], doc["attributes"], version=doc["version"])
 
     @classmethod
-    def from_yaml_stream(cls, stream: str | bytes | Readable) -> Self:
+    def from_yaml_stream(cls, f: str | bytes | Readable) -> Self:
         """The jobspec in an open YAML or JSON file, or in such a text. Raises as `from_dict` does; limits as in `load_document`."""
-        return cls.from_dict(load_document(stream))
+        return cls.from_dict(load_document(f))
 
     @classmethod
     def from_yaml_file(cls, path: str | os.PathLike[str]) -> Self:
         """As `from_yaml_stream`; OSError where the file cannot be read."""
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib is slow to import
             return cls.from_yaml_stream(file)
 
-    def dumps(self, **json_options: Any) -> str:
+    def dumps(self, **json_kw: Any) -> str:
         """The document as JSON; keyword arguments go to `json.dumps`."""
-        return json.dumps(self.jobspec, **{"ensure_ascii": False, **json_options})
+        return json.dumps(self.jobspec, **{"ensure_ascii": False, **json_kw})
 
     @property
     def resources(self) -> list[Vertex]:
@@ -135,7 +133,7 @@ class Jobspec:
             raise KeyError(key)
         return value
 
-    def setattr(self, key: str, value: Any) -> None:
+    def setattr(self, key: str, val: Any) -> None:
         """Set an attribute, named as in `getattr`; makes what is missing on the way, DocumentTypeError where that is no mapping."""
         *way, last = _attribute_path(key)
         place: Any = self.jobspec
@@ -143,11 +141,11 @@ class Jobspec:
             place = place.setdefault(name, {})
             if not isinstance(place, dict):
                 raise DocumentTypeError(".".join(way[: depth + 1]), f"is not a mapping: cannot set {key!r}")
-        place[last] = value
+        place[last] = val
 
-    def setattr_shell_option(self, key: str, value: Any) -> None:
+    def setattr_shell_option(self, key: str, val: Any) -> None:
         """Set `attributes.system.shell.options.<key>`; dots nest."""
-        self.setattr(f"{_OPTIONS}.{key}", value)
+        self.setattr(f"{_OPTIONS}.{key}", val)
 
     @property
     def duration(self) -> float | None:
@@ -157,20 +155,7 @@ class Jobspec:
 
     @duration.setter
     def duration(self, value: float | str | timedelta) -> None:
-        path = "attributes.system.duration"
-        if isinstance(value, str):
-            seconds = parse_fsd(value)
-        elif isinstance(value, timedelta):
-            seconds = value.total_seconds()
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            seconds = float(value)
-        else:
-            raise DocumentTypeError(path, "duration must be an int, float, string, or timedelta")
-        if seconds < 0:
-            raise DocumentError(path, "duration must not be negative")
-        if not math.isfinite(seconds):
-            raise DocumentError(path, "duration must be a normal, finite value")
-        self.setattr(path, seconds)
+        self.setattr(_DURATION, seconds_of(value))
 
     @property
     def queue(self) -> str | None:
@@ -198,7 +183,7 @@ class Jobspec:
 
     @property
     def environment(self) -> Mapping[str, str | None] | None:
-        """Variables of the tasks, kept by reference; null unsets one."""
+        """Variables of the tasks, a dict kept by reference; null unsets one."""
         found: Mapping[str, str | None] | None = self._get("environment")
         return found
 
@@ -206,7 +191,7 @@ class Jobspec:
     def environment(self, value: Mapping[str, str | None]) -> None:
         if not isinstance(value, Mapping):
             raise DocumentError("attributes.system.environment", "environment must be a mapping")
-        self.setattr("system.environment", value)
+        self.setattr("system.environment", value if isinstance(value, dict) else dict(value))
 
     @property
     def stdin(self) -> str | None:
@@ -268,19 +253,10 @@ class Jobspec:
         already), is the content. Any other text names a local file, which is read now. `perms` are the permission bits, by default 0o600,
         or the file's own mode. Raises DocumentTypeError, DocumentError for an unknown encoding, OSError for an unreadable file.
         """
-        where = f"attributes.system.files.{path}"
-        if encoding is not None and encoding not in ("utf-8", "base64"):
-            raise DocumentError(where, f"unknown encoding {encoding!r}: expected utf-8 or base64")
-        mode = _REGULAR | (0o600 if perms is None else perms)
-        entry: dict[str, Any]
-        if isinstance(data, dict):
-            entry = {"mode": mode, "data": data}
-        elif not isinstance(data, str):
-            raise DocumentTypeError(where, f"file data must be a mapping or a string, not {type(data).__name__}")
-        elif "\n" in data or encoding is not None:
-            entry = {"mode": mode, "data": data, "encoding": encoding or "utf-8"}
-        else:
-            entry = _local_file(data, perms)
+        self.set_file(path, file_entry(path, data, perms, encoding))
+
+    def set_file(self, path: str, entry: dict[str, Any]) -> None:
+        """Attach a file that `file_entry` made."""
         files = self.attributes.setdefault("system", {}).setdefault("files", {})
         if not isinstance(files, dict):
             raise DocumentTypeError("attributes.system.files", "is not a mapping: cannot add a file")
@@ -300,6 +276,7 @@ class Jobspec:
         path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
         if not isinstance(path, str):
             raise DocumentTypeError(f"{_OPTIONS}.{name}", "must be a string or a path")
+        check_plain(path, f"{_OPTIONS}.{name}.path")
         self.setattr_shell_option(f"{name}.type", "file")
         self.setattr_shell_option(f"{name}.path", path)
 
@@ -318,39 +295,45 @@ class Jobspec:
                 break
 
 
-class JobspecV1(Jobspec):
-    """A jobspec of version 1 (RFC 25): integer counts, one task, and a duration (0 for none)."""
-
-    def __init__(
-        self, resources: list[Vertex], tasks: list[dict[str, Any]], attributes: dict[str, Any], version: int = 1
-    ) -> None:
-        super().__init__(resources, tasks, attributes, version)
-
-    @staticmethod
-    def _check(doc: dict[str, Any]) -> None:
-        check_v1(doc)
-
-
-def validate_jobspec(jobspec: str | bytes | Jobspec | None, require_version: int | None = None) -> tuple[bool, Jobspec]:
-    """(True, the jobspec as an object) for a valid text or object; as JobspecV1 where its version, or the one required, is 1.
-
-    Raises DocumentError, DocumentTypeError, and OSError (EINVAL) for None.
-    """
-    if jobspec is None:
-        raise OSError(errno.EINVAL, "no jobspec to validate")
-    if isinstance(jobspec, Jobspec):
-        doc = jobspec.jobspec
-    elif isinstance(jobspec, (str, bytes)):
-        doc = load_document(jobspec)
+def seconds_of(value: float | str | timedelta) -> float:
+    """A duration in seconds, as the setter `duration` takes it: 0 or more, finite. Raises DocumentError, DocumentTypeError, ParseError."""
+    if isinstance(value, str):
+        seconds = parse_fsd(value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        seconds = float(value)
     else:
-        raise DocumentTypeError("", f"a jobspec must be a text or a Jobspec, not {type(jobspec).__name__}")
-    check_keys(doc)
-    if require_version is not None and doc["version"] != require_version:
-        raise DocumentError("version", f"version must be {require_version}")
-    return True, (JobspecV1 if doc["version"] == 1 else Jobspec).from_dict(doc)
+        from datetime import timedelta  # noqa: PLC0415 - slow to import, and few need it
+
+        if not isinstance(value, timedelta):
+            raise DocumentTypeError(_DURATION, "duration must be an int, float, string, or timedelta")
+        seconds = value.total_seconds()
+    if seconds < 0:
+        raise DocumentError(_DURATION, "duration must not be negative")
+    if not math.isfinite(seconds):
+        raise DocumentError(_DURATION, "duration must be a normal, finite value")
+    return seconds
+
+
+def file_entry(
+    path: str, data: dict[str, Any] | str, perms: int | None = None, encoding: str | None = None
+) -> dict[str, Any]:
+    """What `Jobspec.add_file` puts into `attributes.system.files` under the name `path`, and its errors."""
+    where = f"attributes.system.files.{path}"
+    if encoding is not None and encoding not in ("utf-8", "base64"):
+        raise DocumentError(where, f"unknown encoding {encoding!r}: expected utf-8 or base64")
+    mode = _REGULAR | (0o600 if perms is None else perms)
+    if isinstance(data, dict):
+        return {"mode": mode, "data": data}
+    if not isinstance(data, str):
+        raise DocumentTypeError(where, f"file data must be a mapping or a string, not {type(data).__name__}")
+    if "\n" in data or encoding is not None:
+        return {"mode": mode, "data": data, "encoding": encoding or "utf-8"}
+    return _local_file(data, perms)
 
 
 def _least(count: Any) -> int:
+    from fluxplug.values.count import ResourceCount  # noqa: PLC0415 - version 1 has plain integers
+
     return ResourceCount.from_count_spec(count).min
 
 
@@ -362,12 +345,14 @@ def _attribute_path(key: str) -> list[str]:
 
 
 def _local_file(name: str, perms: int | None) -> dict[str, Any]:
-    with Path(name).open("rb") as file:
+    with open(name, "rb") as file:  # noqa: PTH123 - pathlib is slow to import
         mode = os.fstat(file.fileno()).st_mode
         content = file.read()
     try:
         data, encoding = content.decode(), "utf-8"
     except UnicodeDecodeError:
+        import base64  # noqa: PLC0415 - few files are not text
+
         data, encoding = base64.b64encode(content).decode(), "base64"
     return {
         "size": len(content),

@@ -17,12 +17,11 @@ import math
 from typing import Any
 
 from fluxplug.errors import DocumentError, DocumentTypeError
-from fluxplug.jobspec.constraint import parse_constraint
 from fluxplug.jobspec.document import check_plain
-from fluxplug.jobspec.query import MAX_DEPTH
-from fluxplug.values.count import check_count
 
 KEYS = ("version", "resources", "tasks", "attributes")
+# Resources nested deeper than this are refused: beyond any machine, and far below Python's recursion limit.
+MAX_DEPTH = 100
 # More vertices than any matcher could use; a request of one node a vertex for the largest machine has fewer.
 MAX_VERTICES = 1 << 18
 
@@ -154,6 +153,8 @@ def _check_vertex(vertex: Any, path: str, depth: int, seen: _Seen) -> None:
 def _check_count(count: Any, path: str, minimum: int) -> None:
     if isinstance(count, bool):
         raise _wrong_type(count, path, "an integer, a string or a mapping")
+    from fluxplug.values.count import check_count  # noqa: PLC0415 - most counts are plain integers
+
     check_count(count, path, minimum=minimum)
     if isinstance(count, dict) and isinstance(count.get("max"), float):
         raise DocumentTypeError(path, "max must be an integer: leave it out where there is none")
@@ -259,6 +260,8 @@ def _check_dependencies(value: Any, path: str) -> None:
 
 
 def _check_constraints(value: Any, path: str) -> None:
+    from fluxplug.jobspec.constraint import parse_constraint  # noqa: PLC0415 - most jobs have none
+
     parse_constraint(_mapping(value, path), path)
 
 

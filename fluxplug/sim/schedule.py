@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from attrs import define, field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 UNSET = math.nan
 
@@ -40,7 +40,7 @@ class Schedule:
     `start` and `end` are NaN for a job that never started (refused, cancelled while pending, or still waiting when the
     simulation ended). `width` is the number of cores held, `limit` the planned seconds (0: none), `outcome` one of
     `completed`, `timeout`, `failed`, `cancelled`, `refused`, `pending`, `running`. `ranks` is the idset text of the nodes held, or
-    empty. `down` lists (rank, from, until) of node failures; `until` is infinite if the node never came back.
+    empty. `refusals` has why, by job, for those that were refused as they came in; `notes` counts them by reason. `down` lists (rank, from, until) of node failures; `until` is infinite if the node never came back.
     """
 
     policy: str
@@ -57,6 +57,7 @@ class Schedule:
     ranks: list[str] = field(factory=list)
     down: list[tuple[int, float, float]] = field(factory=list)
     notes: dict[str, int] = field(factory=dict)
+    refusals: dict[int, str] = field(factory=dict)
 
     def __len__(self) -> int:
         return len(self.job)
@@ -67,9 +68,17 @@ class Schedule:
         return (i for i in range(len(self.job)) if start[i] == start[i] and end[i] == end[i])
 
     def write_csv(self, stream: TextIO, columns: Sequence[str] = ()) -> None:
-        """Write `job,submit,start,end,width`, then `columns` (from `limit`, `outcome`, `queue`, `ranks`), a row a job."""
+        """Write `job,submit,start,end,width`, then `columns` (from `limit`, `outcome`, `queue`, `ranks`, `reason`), a row a job."""
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(["job", "submit", "start", "end", "width", *columns])
-        extra = [[plain(v) for v in self.limit] if name == "limit" else getattr(self, name) for name in columns]
+        extra = [self._column(name) for name in columns]
         head = (self.job, map(plain, self.submit), map(plain, self.start), map(plain, self.end), self.width)
         writer.writerows(zip(*head, *extra, strict=True))
+
+    def _column(self, name: str) -> Iterable[object]:
+        if name == "limit":
+            return map(plain, self.limit)
+        if name == "reason":
+            return (self.refusals.get(job, "") for job in self.job)
+        column: list[str] = getattr(self, name)
+        return column

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fluxplug.engine import events as ev
-from fluxplug.ingest import RefusedError
+from fluxplug.errors import RefusedError
 from fluxplug.sim.outages import Cancel, ChangeLimit, ChangePriority, Outage
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ PROGRESS_EVERY = 1000
 class Admission(Protocol):
     """What turns a job of a trace into a request: see `fluxplug.ingest`."""
 
-    def admit(self, job: TraceJob) -> tuple[str, Any]:
-        """The queue that the job goes to, and what it asks of the pool."""
+    def admit(self, job: TraceJob) -> tuple[str, Any, int]:
+        """The queue that the job goes to, what it asks of the pool, with the duration that holds for it, and its width. Raises RefusedError."""
 
 
 class Simulator:
@@ -133,6 +133,7 @@ class Simulator:
             "width": schedule.width[i],
             "limit": schedule.limit[i],
             "outcome": schedule.outcome[i],
+            **({"reason": schedule.refusals[jobid]} if jobid in schedule.refusals else {}),
         }
 
     def _submit(self, job: TraceJob) -> None:
@@ -142,20 +143,28 @@ class Simulator:
         schedule.submit.append(job.submit)
         schedule.start.append(math.nan)
         schedule.end.append(math.nan)
-        schedule.width.append(job.width)
-        schedule.limit.append(job.limit)
         schedule.ranks.append("")
         try:
-            queue, request = self._admission.admit(job)
+            queue, request, width = self._admission.admit(job)
         except RefusedError as refusal:
+            schedule.width.append(job.width)
+            schedule.limit.append(job.limit)
             schedule.outcome.append("refused")
             schedule.queue.append("")
-            note = f"refused: {refusal}"
+            reason = schedule.refusals[job.id] = str(refusal)
+            note = f"refused: {reason}"
             schedule.notes[note] = schedule.notes.get(note, 0) + 1
             return
+        limit = request.duration
+        run, killed, actual = job.run, job.killed, job.run if job.actual is None else job.actual
+        if limit != job.limit:  # a default of the site's, or what a plugin made of it
+            killed = 0 < limit < actual
+            run = limit if killed else actual
+        schedule.width.append(width)
+        schedule.limit.append(limit)
         schedule.outcome.append("pending")
         schedule.queue.append(queue)
-        self._active[job.id] = (row, job.run, job.killed, job.run if job.actual is None else job.actual)
+        self._active[job.id] = (row, run, killed, actual)
         actions = self.engine.handle(ev.Submit(job.submit, job.id, request, queue))
         if actions.log or actions.stop:
             self._perform(actions, job.submit)

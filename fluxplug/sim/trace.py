@@ -41,7 +41,8 @@ class TraceJob(NamedTuple):
     `limit` the planned seconds (0: none). `killed`: it would run longer than its limit allows, so it ends as a timeout. `width` is the
     number of cores asked for. Jobs of equal `shape` ask for the same resources in the same queue: their jobspecs differ in duration,
     dependencies, tasks and what these run in at most.
-    `jobspec` is a full V1 jobspec, or a function that makes it. `actual` is what it would run without a limit (None: `run`): it counts if
+    `jobspec` is a full jobspec; or a function that makes one, for a log of another machine, whose queues need not be those of the configuration
+    and which says nothing of nodes and GPUs (see `fluxplug.ingest`). `actual` is what it would run without a limit (None: `run`): it counts if
     the limit changes.
     """
 

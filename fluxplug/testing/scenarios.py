@@ -19,7 +19,7 @@ from fluxplug.clock import ManualClock
 from fluxplug.engine.engine import Engine, by_urgency
 from fluxplug.engine.events import Pass
 from fluxplug.engine.explain import explain
-from fluxplug.ingest import RefusedError
+from fluxplug.errors import RefusedError
 from fluxplug.policy import QueuePolicy
 from fluxplug.resource.request import ResourceRequest
 from fluxplug.sim.outages import Cancel, ChangeLimit, ChangePriority, Outage
@@ -243,14 +243,14 @@ class Scenario:
             raise ValueError("the scenario has not begun: call run(until=...) first")
         return self._simulator.next_instant()
 
-    def admit(self, job: TraceJob) -> tuple[str, Any]:
+    def admit(self, job: TraceJob) -> tuple[str, Any, int]:
         """The simulator's question about each job that is submitted. Raises RefusedError where the pool cannot read the jobspec."""
         assert isinstance(job.jobspec, dict)
         try:
             request = self.pool.parse_resource_request(job.jobspec)
         except (ValueError, KeyError) as error:
             raise RefusedError(str(error)) from None
-        return job.queue or "", request.with_duration(job.limit)
+        return job.queue or "", request.with_duration(job.limit), job.width
 
     def _priority(self, job: Job) -> int:
         return self._priorities.get(job.jobid, by_urgency(job))

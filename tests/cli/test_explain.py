@@ -78,6 +78,13 @@ class TestOneJob:
         assert [one["explanation"]["reserved"] for one in found] == [10, 15, 15]
         assert [one["simulated"]["start"] for one in found] == [8, 13, 13]
 
+    def test_refused_as_it_came_in(self, explain, tmp_path):
+        config = tmp_path / "sched.toml"
+        config.write_text("[policy.limits]\nduration = 50\n", encoding="utf-8")
+        assert explain("--config", config, "--job", 5, "--at", 9) == (
+            "job 5 at 9: over: refused: requested duration (1.66667m) exceeds policy limit of 50s\n"
+        )
+
     @pytest.mark.parametrize(
         ("job", "at", "text"),
         [

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from fluxplug.cli import jobspec as command
+from fluxplug.errors import PluginError
 
 GOOD = {
     "version": 1,
@@ -61,3 +62,52 @@ def test_a_fault_is_one_line_whatever_the_file_holds(run, tmp_path):
     assert err.count("\n") == 1
     assert "\x1b" not in err
     assert "environment.x\\n" in err
+
+
+SITE = """
+[plugins]
+path = ["plugins"]
+[queues.batch]
+[queues.debug.policy.limits]
+duration = "30m"
+[policy.jobspec.defaults.system]
+queue = "batch"
+"""
+HOOKS = """
+from fluxplug.hookspecs import hookimpl
+
+@hookimpl
+def fluxplug_validate_jobspec(jobspec):
+    if jobspec["attributes"]["system"].get("bank") == "none":
+        raise ValueError("no bank is called none")
+
+@hookimpl
+def fluxplug_modify_jobspec(prog, args, jobspec):
+    assert (prog, args) == ("validate", None)
+    if jobspec["attributes"]["system"].get("bank") == "odd":
+        raise RuntimeError("odd")
+"""
+
+
+def test_by_the_rules_of_a_site(run, tmp_path):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "rules.py").write_text(HOOKS)
+    config = tmp_path / "sched.toml"
+    config.write_text(SITE)
+
+    def validate(**system):
+        (tmp_path / "job").write_text(json.dumps({**GOOD, "attributes": {"system": {"duration": 3600, **system}}}))
+        return run("--config", config, tmp_path / "job")
+
+    name = tmp_path / "job"
+    assert validate() == (0, f"{name}: valid (version 1), for queue batch\n", "")
+    for system, told in (
+        ({"queue": "debug"}, "requested duration (1h) exceeds policy limit of 30m for queue debug"),
+        ({"queue": "q"}, "queue 'q' is not configured; queues: batch, debug"),
+        ({"bank": "none"}, "no bank is called none"),
+    ):
+        assert validate(**system) == (2, "", f"{name}: refused: {told}\n")
+    with pytest.raises(
+        PluginError, match=r"^plugin 'rules' of .*: fluxplug_modify_jobspec .* failed: RuntimeError: odd"
+    ):
+        validate(bank="odd")

@@ -305,25 +305,95 @@ def test_a_report_beside_it(simulate, tmp_path):
     assert f"report: {page}" in simulate.out
 
 
-def test_queues_by_name(simulate, tmp_path):
-    """Jobs of a log go to the queues that the configuration has; each has its policy and its nodes."""
-    config = tmp_path / "sched.toml"
-    config.write_text(
-        '[queues.a]\nrequires = ["left"]\nqueue-policy = "fcfs"\n'
-        '[queues.b]\nrequires = ["right"]\nqueue-policy = "easy"\n'
-        '[policy.jobspec.defaults.system]\nqueue = "b"\n'
-        '[resource]\nnodes = 4\nproperties = {left = "0-1", right = "2-3"}\n',
+QUEUES = """
+[queues.a]
+requires = ["left"]
+queue-policy = "fcfs"
+[queues.b]
+requires = ["right"]
+queue-policy = "easy"
+[policy.jobspec.defaults.system]
+queue = "b"
+[resource]
+nodes = 4
+properties = {left = "0-1", right = "2-3"}
+"""
+
+
+@pytest.fixture
+def site(tmp_path, simulate):
+    """Run the command on jobs in JSON lines, under a configuration."""
+
+    def run(jobs, *options, config=QUEUES, run_time=5):
+        (tmp_path / "sched.toml").write_text(config, encoding="utf-8")
+        lines = [json.dumps({"t_submit": 0, "run_time": run_time, "jobspec": job}) for job in jobs]
+        (tmp_path / "jobs.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        rows = simulate("--config", tmp_path / "sched.toml", *options, path=tmp_path / "jobs.jsonl", machine=())
+        run.out, run.err = simulate.out, simulate.err
+        return rows if isinstance(rows, int) else list(csv.reader(rows))
+
+    return run
+
+
+def test_queues_by_name(site):
+    """Jobs go to the queue that they name, or to the default; each queue has its policy and its nodes."""
+    jobs = [jobspec(2, limit=5, queue=queue) for queue in ("a", "b", "a", None, "c")]
+    assert site(jobs, "--columns", "queue,ranks,reason") == [
+        ["1", "0", "0", "5", "2", "a", "0-1", ""],
+        ["2", "0", "0", "5", "2", "b", "2-3", ""],
+        ["3", "0", "5", "10", "2", "a", "0-1", ""],
+        ["4", "0", "5", "10", "2", "b", "2-3", ""],
+        ["5", "0", "", "", "2", "", "", "queue 'c' is not configured; queues: a, b"],
+    ]
+    assert "refused: 1 job (5): queue 'c' is not configured; queues: a, b\n" in site.out
+
+
+def test_refused_jobs_are_counted_and_named_with_their_reason(site):
+    config = QUEUES + "[policy.limits]\nduration = 60\njob-size.max.ncores = 1\n"
+    jobs = [jobspec(1, limit=5), *[jobspec(1, limit=61)] * 7, jobspec(2, limit=5, queue="a"), jobspec(1)]
+    rows = site(jobs, "--columns", "outcome", config=config)
+    assert [row[5] for row in rows] == ["completed", *["refused"] * 9]
+    assert site.out.splitlines()[-3:] == [
+        "refused: 7 jobs (2, 3, 4, 5, 6, ...): requested duration (1.01667m) exceeds policy limit of 1m for queue b",
+        "refused: 1 job (9): requested ncores (2) exceeds policy limit of 1 for queue a",
+        "refused: 1 job (10): requested duration (unlimited) exceeds policy limit of 1m for queue b",
+    ]
+
+
+def test_many_reasons_are_cut_short(site):
+    jobs = [jobspec(1, limit=5, queue=f"q{number}") for number in range(12)]
+    site(jobs)
+    assert site.out.count("\nrefused: 1 job (") == 10
+    assert site.out.endswith("refused: and for 2 more reasons; --columns reason has that of each job\n")
+
+
+def test_a_job_is_killed_at_the_default_of_its_queue(site):
+    config = QUEUES + "[queues.a.policy.jobspec.defaults.system]\nduration = 3\n"
+    rows = site([jobspec(1, queue="a"), jobspec(1, queue="b")], "--columns", "limit,outcome", config=config)
+    assert rows == [["1", "0", "0", "3", "1", "3", "timeout"], ["2", "0", "0", "5", "1", "0", "completed"]]
+
+
+def test_a_plugin_that_makes_nonsense_of_a_job_is_told_in_one_line(site, tmp_path):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "odd.py").write_text(
+        "from fluxplug.hookspecs import hookimpl\n@hookimpl\ndef fluxplug_modify_jobspec(jobspec):\n    jobspec['version'] = 0\n",
         encoding="utf-8",
     )
-    path = tmp_path / "jobs.jsonl"
-    lines = [
-        {"t_submit": 0, "run_time": 5, "jobspec": jobspec(2, limit=5, queue=queue)} for queue in ("a", "b", "a", "c")
-    ]
-    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    rows = simulate("--config", config, "--columns", "queue,ranks", path=path, machine=())
-    assert list(csv.reader(rows)) == [
-        ["1", "0", "0", "5", "2", "a", "0-1"],
-        ["2", "0", "0", "5", "2", "b", "2-3"],
-        ["3", "0", "5", "10", "2", "a", "0-1"],
-        ["4", "0", "5", "10", "2", "b", "2-3"],
-    ]
+    assert site([jobspec(1)], config=QUEUES + '[plugins]\npath = ["plugins"]\n') == 2
+    assert site.err.count("\n") == 1
+    assert "plugin 'odd' of" in site.err
+    assert "fluxplug_modify_jobspec" in site.err
+    assert "version must be >= 1" in site.err
+
+
+def test_limits_hold_for_logs_too(simulate, tmp_path):
+    """Of a log's job only cores are known: what is said of nodes and GPUs is not held against it."""
+    config = tmp_path / "sched.toml"
+    config.write_text(
+        "[policy.limits]\nduration = 10\njob-size.max = {nnodes = 1, ncores = 3}\njob-size.min = {nnodes = 1, ngpus = 1}\n",
+        encoding="utf-8",
+    )
+    rows = simulate("--config", config, "--columns", "outcome", "--policy", "fcfs")
+    assert [row.split(",")[-1] for row in rows] == ["refused", "refused", "completed", "completed", "refused"]
+    assert "requested duration (12s) exceeds policy limit of 10s" in simulate.out
+    assert "requested ncores (4) exceeds policy limit of 3" in simulate.out

@@ -24,7 +24,7 @@ import pytest
 from fluxplug.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-FOLLOWED_ELSEWHERE = {"write-a-policy.md", "write-a-pool.md"}
+FOLLOWED_ELSEWHERE = {"write-a-policy.md", "write-a-pool.md", "write-a-submission-plugin.md"}
 PAGES = [ROOT / "README.md", *sorted(p for p in ROOT.glob("docs/*.md") if p.name not in FOLLOWED_ELSEWHERE)]
 LINKING = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md")]
 INSTALLS = re.compile(r"make\b|git clone|\S*pip install|python3? -m venv|env/bin/")

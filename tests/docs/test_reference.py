@@ -68,6 +68,7 @@ def test_examples_of_hooks_run(tmp_path):
     plugins = Plugins.load(path=[tmp_path], entry_points=False)
     assert "fair" in plugins.policies
     assert list(plugins.commands) == ["hello"]
+    assert set(keys_of(plugins.ingest["long-wait"].config)) == {"patience"}
     for module in map(plugins.module_of, plugins.loaded):
         if config := getattr(module.Fair, "Config", None):
             assert set(keys_of(config)) == {"half-life", "weight", "users", "mode"}
@@ -87,7 +88,7 @@ def test_each_key_is_documented(table):
 
 
 def test_no_documented_table_is_stale():
-    assert set(documented_tables()) == {*TABLES, "pool.NAME"}
+    assert set(documented_tables()) == {*TABLES, "pool.NAME", "ingest.NAME"}
 
 
 def test_policies_of_the_tree_are_documented_with_their_keys():

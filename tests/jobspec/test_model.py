@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from fluxplug.errors import DocumentError, DocumentTypeError, ParseError
-from fluxplug.jobspec.model import Jobspec, JobspecV1, validate_jobspec
+from fluxplug.jobspec.model import Jobspec
+from fluxplug.jobspec.v1 import JobspecV1, validate_jobspec
 
 DOC = {
     "version": 1,

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fluxplug.errors import DocumentError, DocumentTypeError
-from fluxplug.jobspec.model import Jobspec, JobspecV1
+from fluxplug.jobspec.model import Jobspec
 from fluxplug.jobspec.query import MAX_DEPTH
+from fluxplug.jobspec.v1 import JobspecV1
 from fluxplug.jobspec.validate import MAX_VERTICES
 
 # What Flux's Python classes accept and the RFC texts forbid: (source, row) -> (classes that refuse it here, reason).

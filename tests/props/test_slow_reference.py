@@ -187,8 +187,8 @@ class Admission:
 
     def admit(self, job):
         if isinstance(self.pool, FlatPool):
-            return "", FlatRequest(job.width, job.limit)
-        return "", ResourceRequest(None, ResourceCount(job.width, job.width), 1, 0, job.limit, None, False)
+            return "", FlatRequest(job.width, job.limit), job.width
+        return "", ResourceRequest(None, ResourceCount(job.width, job.width), 1, 0, job.limit, None, False), job.width
 
 
 class Checked(Engine):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fluxplug.clock import ManualClock
 from fluxplug.engine.engine import Engine
-from fluxplug.ingest import RefusedError
+from fluxplug.errors import RefusedError
 from fluxplug.sim.metrics import metrics
 from fluxplug.sim.outages import Cancel, ChangeLimit, ChangePriority, Outage
 from fluxplug.sim.schedule import Schedule
@@ -48,7 +48,7 @@ class Admission:
     def admit(self, job):
         if job.width > 100:
             raise RefusedError("too much")
-        return "", self.pool.parse_resource_request(job.jobspec).with_duration(job.limit)
+        return "", self.pool.parse_resource_request(job.jobspec).with_duration(job.limit), job.width
 
 
 def simulator(jobs, outside=(), *, policy=Fcfs, nodes=4, log=False, **options):
@@ -178,6 +178,7 @@ class TestOutcomes:
         ]  # fmt: skip
         assert [row[1:3] for row in rows(done)][2:] == [(0, 4), (0, 3), (None, None), (None, None), (None, None)]
         assert done.notes["refused: too much"] == 1
+        assert done.refusals == {6: "too much"}
 
     def test_what_waits_for_ever_is_pending(self):
         done = simulator([job(1, 0, 4, 10)], [down(0, "3")]).run()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fluxplug.errors import TraceError
-from fluxplug.jobspec.model import JobspecV1
+from fluxplug.jobspec.v1 import JobspecV1
 from fluxplug.sim.traces.swf import FIELDS, SwfTrace
 
 LOGS = {"KTH-SP2-1996-2.1-cln": 100, "CTC-SP2-1996-3.1-cln": 338, "LANL-CM5-1994-4.1-cln": 1024}

@@ -1,0 +1,41 @@
+"""The Python API for jobs: what users and workflow tools import. Names are those of Flux's `flux.job`.
+
+    from fluxplug.job import JobspecV1
+    jobspec = JobspecV1.from_submit(["hostname"], ntasks=4, time_limit="10m")
+
+Everything is imported when it is first asked for; what is behind it is in `fluxplug.jobspec` and `fluxplug.values`. Code of this project
+imports from there.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fluxplug.jobspec.batchconfig import BatchConfig
+    from fluxplug.jobspec.model import Jobspec
+    from fluxplug.jobspec.v1 import JobspecV1, validate_jobspec
+    from fluxplug.values.jobid import JobID, id_encode, id_parse
+
+__all__ = ["BatchConfig", "JobID", "Jobspec", "JobspecV1", "id_encode", "id_parse", "validate_jobspec"]
+
+_HOME = {
+    "BatchConfig": "fluxplug.jobspec.batchconfig",
+    "JobID": "fluxplug.values.jobid",
+    "Jobspec": "fluxplug.jobspec.model",
+    "JobspecV1": "fluxplug.jobspec.v1",
+    "id_encode": "fluxplug.values.jobid",
+    "id_parse": "fluxplug.values.jobid",
+    "validate_jobspec": "fluxplug.jobspec.v1",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -162,7 +162,7 @@ void fg_cancel(fg_matcher *matcher, int64_t job, fg_released *released);
 uint32_t fg_counted_types(const fg_matcher *matcher);
 int fg_release(fg_matcher *matcher, int64_t job, const uint32_t *vertices, uint32_t count, int64_t *amounts);
 int fg_release_above(fg_matcher *matcher, int64_t job, uint32_t vertex, const int64_t *amounts);
-enum fg_hold_kind { FG_HAS_TAG = 1, FG_HAS_COUNT = 4, FG_HAS_ALLOCATION = 8, FG_HAS_RESERVATION = 16 };
+enum fg_hold_kind { FG_HAS_TAG = 1, FG_HAS_COUNT = 4, FG_HAS_ALLOCATION = 8, FG_HAS_RESERVATION = 16, FG_HAS_WHOLE = 32 };
 typedef struct fg_hold {
     int64_t vertex, kinds;
 } fg_hold;

@@ -293,7 +293,8 @@ typedef struct fg_match_options {
 fg_matcher *fg_matcher_new(fg_graph *graph, const fg_match_options *options, const fg_allocator *allocator, int *code);
 void fg_matcher_free(fg_matcher *matcher);
 /* Moves plans, jobs, filters and weights of `old` here, where the numbers say that a vertex is the same, and makes filters anew (7.5). `old` may
- * only be freed after that. On an error both are as they were. */
+ * only be freed after that. FG_INVALID: not all types that `old` counts are counted here (fg_matcher_specific tells them). On an error both are as they
+ * were. */
 int fg_matcher_adopt(fg_matcher *matcher, fg_matcher *old);
 /* The types that are counted at certain others by now, with those that the graph itself added (4.3): how many; written as far as there is room. */
 uint32_t fg_matcher_specific(const fg_matcher *matcher, fg_type_pair *pairs, uint32_t room);
@@ -312,11 +313,13 @@ typedef struct fg_request_tables {
     const uint8_t *accepts;                       /* a bit a vertex by the caller's number, lowest first: the constraint; or NULL */
     size_t accept_bytes;
 } fg_request_tables;
+/* For any matchers over graphs with these types, one at a time. */
 fg_request *fg_request_new(const fg_request_tables *tables, const fg_allocator *allocator, int *code);
 void fg_request_free(fg_request *request);
 
 /* The present, 0 at first: "now" of operations, and when a booking is an allocation and not a reservation. A matcher that serves one instant for ever,
- * as the original does, leaves it at 0. FG_INVALID where it would go back. */
+ * as the original does, leaves it at 0. FG_INVALID where it would go back. Whoever is booked until a time that passes is to be cancelled, or lifted and
+ * put back with a later end: of what he had, `quick` searches still take for held what they found held before. */
 int fg_matcher_set_now(fg_matcher *matcher, int64_t now);
 
 enum fg_operation { FG_ALLOCATE, FG_OR_RESERVE, FG_WITH_SATISFIABILITY, FG_SATISFIABILITY, FG_WITHOUT_ALLOCATING, FG_WITHOUT_FUTURE };
@@ -354,12 +357,13 @@ typedef struct fg_outcome {
 /* One operation (5.1). `whole` are types to be taken with all below them, beside those of the request. FG_NOT_FOUND: the root has no filter, so
  * later times cannot be searched. With `quick`, visits are not counted, and
  * what has equal scores is taken in the order of the graph: then policies by id need not look at all of it (match_quick.c). FG_LIMIT: deeper than
- * FG_MAX_DEPTH. */
+ * FG_MAX_DEPTH. FG_INVALID: no such operation, a duration below 1 or above the lifetime, or the job was lifted (fg_lift). */
 int fg_match(fg_matcher *matcher, fg_request *request, int operation, int quick, int64_t job, int64_t duration, const uint32_t *whole,
              uint32_t whole_count, fg_outcome *outcome);
 
 /* An update (7.4), as steps in order: FG_STEP_CHECK (the vertex must be free), FG_STEP_BOOK (its whole size), FG_STEP_MARK and
- * FG_STEP_MARK_EXCLUSIVE (the edge from `vertex` to `target`). With `commit` 0, or when a step cannot be taken, nothing stays. */
+ * FG_STEP_MARK_EXCLUSIVE (the edge from `vertex` to `target`). With `commit` 0, or when a step cannot be taken, nothing stays. FG_INVALID: no such
+ * step or vertex, no such time, or the job was lifted. */
 enum fg_step_kind { FG_STEP_CHECK, FG_STEP_BOOK, FG_STEP_MARK, FG_STEP_MARK_EXCLUSIVE };
 typedef struct fg_step {
     uint32_t kind, vertex, target;
@@ -367,11 +371,12 @@ typedef struct fg_step {
 int fg_update(fg_matcher *matcher, const fg_span *span, const fg_step *steps, uint32_t count, int root_exclusive, int commit, const uint32_t *whole,
               uint32_t whole_count, fg_outcome *outcome);
 
-/* ---- Plans: what a scheduler asks that moves with time. fg_find and fg_feasible read a request as fg_match does, with its quirks. */
+/* ---- Plans: what a scheduler asks that moves with time. fg_find and fg_feasible read a request as fg_match does, but for one thing: below a node,
+ * levels that the request does not name may lie between those that it names. */
 
 /* Books the request for `job` at the first time in [from, until] at which it fits: `from` itself, or a point of the root's filter. `from` is not before
  * the present. The verdict is FG_DONE, FG_LATER (at no such time), or FG_NOTHING (it selects nothing). FG_NOT_FOUND: more than one time is asked for,
- * and the root has no filter. FG_INVALID: the job has something already, or a window past the end of time. Unlike fg_match it takes nothing that does not
+ * and the root has no filter. FG_INVALID: the job has something already, or a window that ends after FG_TIME_END - 2. Unlike fg_match it takes nothing that does not
  * fit into every filter above it. */
 int fg_find(fg_matcher *matcher, fg_request *request, int quick, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
 /* The same for amounts alone: counts what the request needs at least in the root's filter, on no vertex by name. That is enough where any so many of a
@@ -380,13 +385,14 @@ int fg_find_amounts(fg_matcher *matcher, fg_request *request, int64_t job, int64
 /* Whether the machine could serve the request if nothing were held or down: the verdict is FG_DONE, FG_NEVER or FG_NOTHING. */
 int fg_feasible(fg_matcher *matcher, fg_request *request, int quick, fg_outcome *outcome);
 /* For how long from `from` on the root's filter has room for the request, whatever its duration: an upper bound. -1 where there is none at once,
- * FG_TIME_END where it does not end. Or FG_INVALID (-2) and below. O(counted types * log p). */
+ * FG_TIME_END where it does not end, or where there is no memory to count what is needed. FG_INVALID. O(counted types * log p). */
 int64_t fg_room(fg_matcher *matcher, fg_request *request, int64_t from);
 /* The first time in [from, until] at which the root's filter would have room for the request if `job` had nothing: no earlier one can do.
- * FG_NOT_FOUND, FG_INVALID. Changes nothing. O(counted types * log p). */
+ * FG_NOT_FOUND, FG_INVALID, FG_NO_MEMORY. Changes nothing. O(counted types * log p). */
 int64_t fg_bound(fg_matcher *matcher, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration);
 /* Takes the spans of a job out of all plans and keeps what they were: fg_put_back puts them back, with another window if that is asked for.
- * FG_NOT_FOUND. fg_put_back: FG_BUSY (somebody else has it now), FG_INVALID (the job was not lifted), FG_NO_MEMORY; the job then stays lifted. */
+ * FG_NOT_FOUND. fg_put_back: FG_BUSY (somebody else has it now, or something below what the job has as a whole, or the whole of what it shares),
+ * FG_INVALID (the job was not lifted; as for fg_find), FG_NO_MEMORY; the job then stays lifted, as it was. */
 int fg_lift(fg_matcher *matcher, int64_t job);
 int fg_put_back(fg_matcher *matcher, int64_t job, int64_t start, int64_t duration);
 /* Gives what `job` holds to `heir`, who holds nothing yet (FG_INVALID). FG_NOT_FOUND. */
@@ -399,14 +405,17 @@ typedef struct fg_units {
 /* What a job holds of these, or, if `job` is NULL, all there are in the dominant subsystem: the number of ranges, ascending by rank, type and id.
  * FG_NO_MEMORY. The same ids twice on a rank are told once. */
 int64_t fg_units_of(fg_matcher *matcher, const int64_t *job, const fg_units **units);
-/* Books these units for a job, from `start` on, with what lies above them shared. FG_NOT_FOUND (there are no such units), FG_BUSY, FG_INVALID (the job
- * has something already; the dominant subsystem is not containment). O(vertices of the ranks). */
+/* Books these units for a job, from `start` on, with what lies above them shared. FG_NOT_FOUND (the root leads to no such units), FG_BUSY (one of them
+ * is held, or something above as a whole), FG_INVALID (the job has something already; the dominant subsystem is not containment; a range that ends before
+ * it begins; as for fg_find), FG_NO_MEMORY. O(n log n) for n vertices of the ranks. */
 int fg_enter(fg_matcher *matcher, const fg_span *span, const fg_units *units, uint32_t count);
 
-/* An independent matcher in the same state over the same graph: jobs, spans, status. The graph's own status follows the first matcher alone. O(V + E +
- * holds). NULL and *code: FG_NO_MEMORY. */
+/* An independent matcher in the same state over the same graph: jobs, spans, filters, status. The graph's own status follows the first matcher alone. O(V +
+ * E + holds + points). NULL and *code: FG_NO_MEMORY. */
 fg_matcher *fg_matcher_copy(const fg_matcher *matcher, const fg_allocator *allocator, int *code);
-/* Recomputes all plans from what jobs hold: FG_OK, or FG_INVALID and a vertex whose plans are wrong. O(V + E + holds) and as much memory. */
+/* Recomputes all plans from what jobs hold: FG_OK, or FG_INVALID and a vertex whose plans are wrong (FG_NONE where what is held does not fit), or
+ * FG_NO_MEMORY. Where fg_match or fg_update booked twice for one job, and after an fg_matcher_adopt that changed totals, plans have more than that.
+ * O(V + E + holds) and as much memory. */
 int fg_matcher_check(const fg_matcher *matcher, uint32_t *vertex);
 
 typedef struct fg_released {
@@ -421,8 +430,8 @@ uint32_t fg_counted_types(const fg_matcher *matcher);
 int fg_release(fg_matcher *matcher, int64_t job, const uint32_t *vertices, uint32_t count, int64_t *amounts);
 int fg_release_above(fg_matcher *matcher, int64_t job, uint32_t vertex, const int64_t *amounts);
 
-/* What a job holds: a bit a kind. */
-enum fg_hold_kind { FG_HAS_TAG = 1, FG_HAS_COUNT = 4, FG_HAS_ALLOCATION = 8, FG_HAS_RESERVATION = 16 };
+/* What a job holds: a bit a kind. FG_HAS_WHOLE: with all that is below the vertex, which is not listed; bookings of fg_find alone have that. */
+enum fg_hold_kind { FG_HAS_TAG = 1, FG_HAS_COUNT = 4, FG_HAS_ALLOCATION = 8, FG_HAS_RESERVATION = 16, FG_HAS_WHOLE = 32 };
 typedef struct fg_hold {
     int64_t vertex, kinds;
 } fg_hold;

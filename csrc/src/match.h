@@ -20,6 +20,7 @@
 #include "planner.h"
 
 #define FGX_CHECKERS 0x40000000
+#define FGX_FAR (FG_TIME_END - 2) /* nothing is booked for then, so it tells what is possible at all */
 #define FGX_UNTOUCHED UINT64_MAX /* the weight of an edge that no commit has walked */
 
 /* An item is wanted: an entry of a request. `most` is the effective maximum. */
@@ -44,7 +45,9 @@ struct fg_request {
     fgx_list *lists;
     uint32_t *items;
     int64_t *needs;
-    uint64_t needs_for; /* fg_matcher.epoch */
+    uint32_t *needs_for, needs_count, needs_types; /* the types that are counted, in order; and how many there are */
+    bool needs_flexible;
+    uint8_t *named;     /* of each type of the graph: whether an entry names it; made with the needs */
     uint8_t *accepts;   /* one bit a vertex, by the caller's numbers; NULL: no constraint */
     size_t accept_bytes;
 };
@@ -59,7 +62,7 @@ typedef struct fgx_layout {
     uint32_t first, count; /* in layout_types */
 } fgx_layout;
 
-enum fgx_has { FGX_TAG = 1, FGX_CHECK = 2, FGX_COUNT = 4, FGX_ALLOCATED = 8, FGX_RESERVED = 16 };
+enum fgx_has { FGX_TAG = 1, FGX_CHECK = 2, FGX_COUNT = 4, FGX_ALLOCATED = 8, FGX_RESERVED = 16, FGX_WHOLE = 32 };
 
 /* What a job has of a vertex. `counts` is where the amounts of its filter are in fgx_job.counts, `counted` how many. */
 typedef struct fgx_hold {
@@ -96,7 +99,7 @@ typedef struct fgx_key {
 typedef struct fgx_taken {
     int64_t amount;
     uint32_t vertex, source, level, counts, counted;
-    bool exclusive, shown;
+    bool exclusive, shown, whole; /* whole: with all below it, which is not listed */
 } fgx_taken;
 
 typedef struct fgx_quick fgx_quick; /* match_quick.c */
@@ -111,7 +114,6 @@ struct fg_matcher {
     uint32_t vertices;
     fg_match_options options;
     uint32_t dominant, root;
-    uint64_t epoch; /* changes with the counted types */
     int64_t nodes_up, now;
     uint8_t *down;  /* status of each vertex; the graph's follows unless this matcher is a copy */
     bool is_copy, strict; /* strict: commits take nothing that does not fit into a filter */
@@ -181,6 +183,11 @@ static inline int64_t fgx_add(int64_t a, int64_t b) {
     return a > INT64_MAX - b ? INT64_MAX : a + b;
 }
 
+/* Whether all windows that begin in [from, until] end before the far future. */
+static inline bool fgx_is_window(int64_t from, int64_t until, int64_t duration) {
+    return from >= 0 && until >= from && until < FGX_FAR && duration >= 1 && duration <= FGX_FAR - until;
+}
+
 static inline int64_t fgx_size(const fg_matcher *m, uint32_t v) {
     return m->graph->size[v] < FG_MAX_TOTAL ? m->graph->size[v] : FG_MAX_TOTAL;
 }
@@ -196,11 +203,13 @@ void fgx_rewind(fg_matcher *m);
 /* match_time.c. Of vertex v; codes are those of planners. */
 int64_t fgx_available(const fg_matcher *m, uint32_t v, int64_t at, int64_t duration);
 bool fgx_is_untouched(const fg_matcher *m, uint32_t v, int64_t at, int64_t duration);
+/* Whether a vertex may be taken: as a whole, or shared, whatever is wanted below it. */
+bool fgx_is_open(const fg_matcher *m, uint32_t v, bool whole, int64_t at, int64_t duration);
 bool fgx_filter_fits(const fg_matcher *m, uint32_t v, const int64_t *needs, int64_t at, int64_t duration);
 int64_t fgx_filter_earliest(const fg_matcher *m, uint32_t v, const int64_t *needs, int64_t from, int64_t duration);
 int fgx_book(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, int64_t amount);
 int fgx_check_in(fg_matcher *m, uint32_t v, int64_t at, int64_t duration);
-int fgx_count(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, const int64_t *amounts);
+int fgx_count(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, const int64_t *amounts, uint32_t counted);
 void fgx_unbook(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, int64_t amount);
 void fgx_check_out(fg_matcher *m, uint32_t v, int64_t at, int64_t duration);
 void fgx_uncount(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, const int64_t *amounts, uint32_t counted);
@@ -232,11 +241,13 @@ typedef struct fgx_walk {
     uint32_t variant;
     int64_t at, duration;
     enum fgx_mode mode;
+    bool deep; /* levels that the request does not name may lie between what it names, below a node (match_walk.c) */
     uint64_t entered, succeeded;
     int failure; /* errno of the last check that failed */
     int code;    /* FG_OK, or why the walk cannot go on */
     int64_t factors;
-    uint32_t level;
+    uint32_t level, nodes; /* nodes: of this type are how many above */
+    int64_t multiplier;    /* how many times the list at hand is wanted, for levels that are passed through */
     int64_t root_needs;
     bool root_exclusive;
 } fgx_walk;
@@ -266,7 +277,7 @@ int64_t fgx_qualified(const fg_matcher *m, uint32_t base, uint32_t type);
 uint32_t fgx_order(fgx_walk *walk, uint32_t base, uint32_t type, enum fgx_where where, uint32_t sorted);
 /* Puts candidates of a type into the order of keys[first...]. */
 bool fgx_keep_order(fgx_walk *walk, uint32_t base, uint32_t type, uint32_t first);
-bool fgx_choose(fgx_walk *walk, uint32_t base, uint32_t list, uint32_t skip_type, enum fgx_where where);
+bool fgx_choose(fgx_walk *walk, uint32_t v, uint32_t base, uint32_t list, uint32_t skip_type, enum fgx_where where);
 void fgx_introsort(fgx_key *keys, uint32_t count, uint32_t sorted);
 
 /* match_slots.c, match_either.c: replace what is on the stack from `base` and `part_base` on by slots. */

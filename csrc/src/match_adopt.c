@@ -104,7 +104,7 @@ static bool plan_filters(fg_matcher *m, const fg_matcher *old, fresh *to) {
     if (!ok || !to->plans) return false;
     for (uint32_t v = 0; v < m->graph->count; v++) {
         const fgx_filter *was = old_filter(m, old, v), *is = &to->filters[to->filter[v]];
-        if (!was || !was->spans) continue;
+        if (!was || !old->filter_plans[was->first]) continue; /* all of a filter's planners are there, or none */
         for (uint32_t i = old->layouts[was->layout].count; i < m->layouts[is->layout].count; i++) {
             to->plans[is->first + i] = empty_planner(m, old, old_vertex(m, old, v), to->totals[is->first + i]);
             if (!to->plans[is->first + i]) return false;
@@ -193,10 +193,15 @@ static void move_jobs(fg_matcher *m, fg_matcher *old) {
         }
         job->hold_count = kept;
     }
+    for (uint32_t slot = 0; m->jobs && slot <= m->job_mask;) /* another may move to where one was */
+        if (m->jobs[slot] && m->jobs[slot]->hold_count == 0) fgx_drop_if_empty(m, m->jobs[slot]);
+        else slot++;
 }
 
 int fg_matcher_adopt(fg_matcher *m, fg_matcher *old) {
     fresh to = {0};
+    for (uint32_t i = 0; i < old->counted_count; i++)
+        if (fgx_counted_index(m, old->counted[i]) == FG_NONE) return FG_INVALID;
     if (!plan_filters(m, old, &to)) {
         forget(m, &to);
         return FG_NO_MEMORY;
@@ -207,7 +212,6 @@ int fg_matcher_adopt(fg_matcher *m, fg_matcher *old) {
     move_jobs(m, old);
     m->nodes_up = old->nodes_up;
     m->now = old->now;
-    m->epoch = old->epoch + 1;
     return FG_OK;
 }
 

@@ -117,9 +117,25 @@ bool fgx_keep_order(fgx_walk *walk, uint32_t base, uint32_t type, uint32_t first
     return true;
 }
 
-/* Chooses for each entry of a list but those of `skip_type`, best first until the count is covered, and marks what was chosen. The groups are
+/* Marks the way from a vertex to what was chosen there and lies further below. */
+static bool mark_way(fgx_walk *walk, uint32_t v, uint32_t link) {
+    fg_matcher *m = walk->m;
+    for (uint32_t at = m->source[link]; at != v && at != m->root; at = m->source[m->way[at]]) {
+        uint32_t way = m->way[at];
+        if (m->mark[way] == m->walk) return true;
+        bool ok;
+        FGX_PUSH(m, marked, ok, way);
+        if (!ok) return false;
+        m->mark[way] = m->walk;
+        m->needs[way] = m->graph->size[at];
+        m->mark_exclusive[way] = 0;
+    }
+    return true;
+}
+
+/* Chooses at a vertex for each entry of a list but those of `skip_type`, best first until the count is covered, and marks what was chosen. The groups are
  * left in numbers: those of the chosen ones, as parts. False: the vertex fails. */
-bool fgx_choose(fgx_walk *walk, uint32_t base, uint32_t number, uint32_t skip_type, enum fgx_where where) {
+bool fgx_choose(fgx_walk *walk, uint32_t v, uint32_t base, uint32_t number, uint32_t skip_type, enum fgx_where where) {
     fg_matcher *m = walk->m;
     const fgx_list *list = &walk->request->lists[number];
     uint32_t first = m->numbers_count, first_key = m->keys_count;
@@ -167,6 +183,10 @@ bool fgx_choose(fgx_walk *walk, uint32_t base, uint32_t number, uint32_t skip_ty
             m->mark[part->link] = m->walk;
             m->needs[part->link] = part->needs;
             m->mark_exclusive[part->link] = part->exclusive != 0;
+            if (walk->deep && where == FGX_AT_VERTEX && !mark_way(walk, v, part->link)) {
+                walk->code = FG_NO_MEMORY;
+                return false;
+            }
         }
     }
     return true; /* the numbers of the groups stay, from `first` on, for whoever needs them */

@@ -41,6 +41,20 @@ static bool keep_counts(commit *c, uint32_t v, uint32_t level, fgx_taken *taken)
     return ok || fails(c, FG_NO_MEMORY);
 }
 
+/* Whether all that is below a vertex may be held by a mark at the vertex alone: whoever comes there meets the vertex first. For strict commits, whose results are told
+ * by what jobs hold; within a rank, since parts of jobs are given back by rank. */
+static bool is_one_mark(const fg_matcher *m, uint32_t v) {
+    return m->strict && m->single && m->graph->tree && m->dominant == FG_CONTAINMENT && m->graph->rank[v] >= 0 && m->graph->subtree[v] > 1;
+}
+
+static void count_below(const commit *c, uint32_t v, uint32_t level) {
+    const fg_matcher *m = c->m;
+    for (uint32_t u = v + 1; u < v + m->graph->subtree[v]; u++) {
+        uint32_t index = fgx_counted_index(m, m->graph->type[u]);
+        if (index != FG_NONE) below_at(c, level)[index] = fgx_add(below_at(c, level)[index], m->graph->size[u]);
+    }
+}
+
 /* Appends what is taken at and below a vertex; *held is how many exclusive vertices there are. */
 static bool collect(commit *c, fgx_taken at, bool shadow, uint64_t *held) {
     fg_matcher *m = c->m;
@@ -54,8 +68,11 @@ static bool collect(commit *c, fgx_taken at, bool shadow, uint64_t *held) {
     at.exclusive = shadow || at.exclusive;
     if (shadow) at.amount = m->graph->size[v];
     *held = at.exclusive;
+    at.whole = shadow && is_one_mark(m, v);
+    if (at.whole) count_below(c, v, level);
     bool search = c->search && !shadow;
     uint32_t first = search ? fgg_first_from(m->marked, m->marked_count, m->kid_start[v]) : m->kid_start[v], last = search ? m->marked_count : m->kid_start[v + 1];
+    if (at.whole) last = first;
     for (uint32_t i = first; i < last; i++) {
         uint32_t link = search ? m->marked[i] : i;
         if (link >= m->kid_start[v + 1]) break;
@@ -88,16 +105,18 @@ static int take(commit *c, fgx_job *job, fgx_taken *taken) {
     int64_t amount = taken->amount < fgx_size(m, v) ? taken->amount : fgx_size(m, v);
     fgx_hold hold = {.start = span->start, .duration = span->duration, .vertex = v, .has = FGX_TAG | FGX_CHECK};
     bool books = taken->exclusive && c->booking != FGX_STATEMENT;
+    if (m->strict && !fgx_is_open(m, v, taken->exclusive, span->start, span->duration)) return FG_BUSY;
     if (books) {
         int code = fgx_book(m, v, span->start, span->duration, amount);
         if (code != FG_OK) return code;
         hold.has |= c->booking == FGX_ALLOCATION ? FGX_ALLOCATED : FGX_RESERVED;
         hold.amount = amount;
+        if (taken->whole) hold.has |= FGX_WHOLE;
     }
     int code = fgx_check_in(m, v, span->start, span->duration);
     if (code == FG_OK && taken->counts != FG_NONE) {
         const int64_t *counts = m->counts + taken->counts;
-        int counted = fgx_count(m, v, span->start, span->duration, counts);
+        int counted = fgx_count(m, v, span->start, span->duration, counts, taken->counted);
         taken->shown = counted == FG_OK;
         if (counted == FG_OK) {
             hold.has |= FGX_COUNT;

@@ -153,6 +153,10 @@ int fg_release(fg_matcher *m, int64_t id, const uint32_t *vertices, uint32_t cou
         uint32_t index = fgx_counted_index(m, m->graph->type[hold->vertex]);
         if (m->seen[hold->vertex] != m->walk) continue;
         if (index != FG_NONE && (hold->has & (FGX_ALLOCATED | FGX_RESERVED))) amounts[index] = fgx_add(amounts[index], hold->amount);
+        for (uint32_t u = hold->vertex + 1; (hold->has & FGX_WHOLE) && u < hold->vertex + m->graph->subtree[hold->vertex]; u++) {
+            uint32_t below = fgx_counted_index(m, m->graph->type[u]);
+            if (below != FG_NONE) amounts[below] = fgx_add(amounts[below], m->graph->size[u]);
+        }
         fgx_release(m, job, hold, 0xff);
     }
     drop_released(m, job);
@@ -179,7 +183,7 @@ static bool reduce(fg_matcher *m, fgx_job *job, const fgx_hold *hold, const int6
     for (uint32_t i = 0; i < hold->counted; i++) {
         int64_t *booked = job->counts + hold->counts + i, amount = amounts[m->layout_types[layout->first + i]];
         if (amount > *booked) amount = *booked;
-        if (amount) fgp_give_back(m->filter_plans[filter->first + i], hold->start, hold->duration, amount);
+        if (amount && !job->lifted) fgp_give_back(m->filter_plans[filter->first + i], hold->start, hold->duration, amount);
         *booked -= amount;
         left = left || *booked;
     }

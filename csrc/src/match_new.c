@@ -361,7 +361,6 @@ fg_matcher *fg_matcher_new(fg_graph *graph, const fg_match_options *options, con
     m->options = *options;
     m->dominant = options->dominant;
     m->root = root;
-    m->epoch = 1;
     *code = make(m);
     m->options.numbers = m->options.everywhere = NULL; /* the caller's */
     m->options.specific = NULL;

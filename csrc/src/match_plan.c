@@ -14,7 +14,7 @@ int fgx_put(fg_matcher *m, const fgx_job *job, const fgx_hold *hold) {
     if (code != FG_OK) return code == FG_RANGE ? FG_BUSY : code;
     if (checks) code = fgx_check_in(m, v, hold->start, hold->duration);
     if (code == FG_OK && (hold->has & FGX_COUNT)) {
-        code = fgx_count(m, v, hold->start, hold->duration, job->counts + hold->counts);
+        code = fgx_count(m, v, hold->start, hold->duration, job->counts + hold->counts, hold->counted);
         if (code != FG_OK && checks) fgx_check_out(m, v, hold->start, hold->duration);
     }
     if (code != FG_OK) {
@@ -45,26 +45,41 @@ int fg_lift(fg_matcher *m, int64_t id) {
     return FG_OK;
 }
 
+/* A hold as it is during another window. */
+static fgx_hold moved(const fg_matcher *m, const fgx_hold *hold, int64_t start, int64_t duration) {
+    fgx_hold other = *hold;
+    other.start = start;
+    other.duration = duration;
+    if (other.has & (FGX_ALLOCATED | FGX_RESERVED))
+        other.has = (uint8_t)((other.has & ~(FGX_ALLOCATED | FGX_RESERVED)) | (start > m->now ? FGX_RESERVED : FGX_ALLOCATED));
+    return other;
+}
+
 int fg_put_back(fg_matcher *m, int64_t id, int64_t start, int64_t duration) {
     fgx_job *job = fgx_find_job(m, id);
     if (!job) return FG_NOT_FOUND;
-    if (!job->lifted || start < 0 || duration < 1 || duration > FG_TIME_END - start) return FG_INVALID;
+    if (!job->lifted || !fgx_is_window(start, start, duration)) return FG_INVALID;
+    for (uint32_t i = 0; i < job->hold_count; i++) {
+        const fgx_hold *hold = &job->holds[i];
+        bool books = (hold->has & (FGX_ALLOCATED | FGX_RESERVED)) != 0;
+        if ((hold->has & FGX_CHECK) && !fgx_is_open(m, hold->vertex, books, start, duration)) return FG_BUSY;
+    }
     int code = FG_OK;
     uint32_t done = 0;
     for (; done < job->hold_count && code == FG_OK; done++) {
-        fgx_hold *hold = &job->holds[done];
-        hold->start = start;
-        hold->duration = duration;
-        if (hold->has & (FGX_ALLOCATED | FGX_RESERVED))
-            hold->has = (uint8_t)((hold->has & ~(FGX_ALLOCATED | FGX_RESERVED)) | (start > m->now ? FGX_RESERVED : FGX_ALLOCATED));
-        code = fgx_put(m, job, hold);
+        fgx_hold hold = moved(m, &job->holds[done], start, duration);
+        code = fgx_put(m, job, &hold);
     }
-    if (code == FG_OK) {
-        job->lifted = false;
-        return FG_OK;
+    if (code != FG_OK) {
+        for (done--; done-- > 0;) {
+            fgx_hold hold = moved(m, &job->holds[done], start, duration);
+            fgx_take_out(m, job, &hold);
+        }
+        return code;
     }
-    for (done--; done-- > 0;) fgx_take_out(m, job, &job->holds[done]);
-    return code;
+    for (uint32_t i = 0; i < job->hold_count; i++) job->holds[i] = moved(m, &job->holds[i], start, duration);
+    job->lifted = false;
+    return FG_OK;
 }
 
 int fg_rename(fg_matcher *m, int64_t id, int64_t heir) {
@@ -94,9 +109,7 @@ static int64_t room_in(const fg_matcher *m, const fgx_filter *filter, const int6
 
 int64_t fg_room(fg_matcher *m, fg_request *request, int64_t from) {
     if (from < 0) return FG_INVALID;
-    int code = fgx_prepare(m, request);
-    if (code != FG_OK) return code;
-    if (!m->filter[m->root]) return FG_TIME_END;
+    if (fgx_prepare(m, request) != FG_OK || !m->filter[m->root]) return FG_TIME_END;
     int64_t best = -1;
     for (uint32_t i = 0; i < request->variants; i++) {
         int64_t room = room_in(m, &m->filters[m->filter[m->root]], request->needs + (size_t)i * m->counted_count, from);
@@ -119,7 +132,7 @@ static void lend(fg_matcher *m, int64_t id, int64_t sign) {
 }
 
 int64_t fg_bound(fg_matcher *m, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration) {
-    if (from < 0 || until < from || duration < 1 || duration > FG_TIME_END - until) return FG_INVALID;
+    if (!fgx_is_window(from, until, duration)) return FG_INVALID;
     int code = fgx_prepare(m, request);
     if (code != FG_OK) return code;
     if (!m->filter[m->root]) return from;

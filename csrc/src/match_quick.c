@@ -79,12 +79,15 @@ static bool is_regular(const fg_matcher *m, const uint32_t *vertices, uint32_t c
     return graph->depth[vertices[0]] > 0;
 }
 
-/* The factors of all nodes above a vertex. */
-static int64_t factors_above(const fg_matcher *m, uint32_t v) {
+/* The factors of all nodes above a vertex, and how many these are. */
+static int64_t factors_above(const fg_matcher *m, uint32_t v, uint32_t *nodes) {
     int64_t sum = 0;
-    if (!m->options.node_centric) return 0;
-    for (v = m->graph->parent[v]; v != FG_NONE; v = m->graph->parent[v])
-        if (m->graph->type[v] == FGG_TYPE_node) sum += fgx_node_factor(m->graph, v);
+    *nodes = 0;
+    for (v = m->graph->parent[v]; v != FG_NONE; v = m->graph->parent[v]) {
+        if (m->graph->type[v] != FGG_TYPE_node) continue;
+        if (m->options.node_centric) sum += fgx_node_factor(m->graph, v);
+        ++*nodes;
+    }
     return sum;
 }
 
@@ -98,7 +101,8 @@ static bool fill(fg_matcher *m, fgx_quick *q) {
     scored *all = fgm_zeroed(&m->memory, size, sizeof *all);
     bool ok = q->order && q->rank && q->open && q->untouched && all;
     for (uint32_t i = 0; ok && i < q->count; i++) {
-        int64_t score = factors_above(m, q->vertices[i]) + m->graph->id[q->vertices[i]];
+        uint32_t nodes;
+        int64_t score = factors_above(m, q->vertices[i], &nodes) + m->graph->id[q->vertices[i]];
         all[i] = (scored){.score = m->options.order == FG_ORDER_LOW ? ~score : score, .place = i};
     }
     if (ok) fgg_sort(all, q->count, sizeof *all, better, NULL);
@@ -213,7 +217,7 @@ static bool take(fgx_walk *walk, uint32_t v, uint32_t list, bool exclusive, cons
     fg_matcher *m = walk->m;
     uint32_t groups = m->groups_count, parts = m->parts_count;
     if (!reaches(walk, m->graph->parent[v])) return false;
-    walk->factors = factors_above(m, v);
+    walk->factors = factors_above(m, v, &walk->nodes);
     walk->level = m->graph->depth[v];
     fgx_part part;
     bool ok = fgx_visit_one(walk, v, list, list == walk->variant, exclusive, &part);

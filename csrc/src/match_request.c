@@ -36,6 +36,8 @@ void fg_request_free(fg_request *request) {
     fgm_free(&memory, request->lists);
     fgm_free(&memory, request->items);
     fgm_free(&memory, request->needs);
+    fgm_free(&memory, request->needs_for);
+    fgm_free(&memory, request->named);
     fgm_free(&memory, request->accepts);
     fgm_free(&memory, request);
 }
@@ -190,13 +192,32 @@ static void add_needs(const fg_matcher *m, const fg_request *request, uint32_t n
 }
 
 int fgx_prepare(const fg_matcher *m, fg_request *request) {
-    if (request->needs && request->needs_for == m->epoch) return FG_OK;
-    size_t rows = (size_t)request->variants + request->entry_count;
+    bool flexible = m->options.flexible != 0;
+    size_t rows = (size_t)request->variants + request->entry_count, width = m->counted_count * sizeof *m->counted;
+    if (request->needs && request->needs_types == m->type_limit && request->needs_count == m->counted_count && request->needs_flexible == flexible &&
+        (width == 0 || memcmp(request->needs_for, m->counted, width) == 0))
+        return FG_OK;
     int64_t *needs = fgm_zeroed(&request->memory, rows * (m->counted_count ? m->counted_count : 1), sizeof *needs);
-    if (!needs) return FG_NO_MEMORY;
+    uint32_t *needs_for = fgm_zeroed(&request->memory, m->counted_count, sizeof *needs_for);
+    uint8_t *named = fgm_zeroed(&request->memory, m->type_limit, sizeof *named);
+    if (!needs || !needs_for || !named) {
+        fgm_free(&request->memory, needs);
+        fgm_free(&request->memory, needs_for);
+        fgm_free(&request->memory, named);
+        return FG_NO_MEMORY;
+    }
+    if (width) memcpy(needs_for, m->counted, width);
+    for (uint32_t e = 0; e < request->entry_count; e++)
+        if (request->entries[e].type < m->type_limit) named[request->entries[e].type] = 1;
     fgm_free(&request->memory, request->needs);
+    fgm_free(&request->memory, request->needs_for);
+    fgm_free(&request->memory, request->named);
+    request->named = named;
     request->needs = needs;
-    request->needs_for = m->epoch;
+    request->needs_for = needs_for;
+    request->needs_count = m->counted_count;
+    request->needs_types = m->type_limit;
+    request->needs_flexible = flexible;
     for (size_t list = rows; list-- > 0;) add_needs(m, request, (uint32_t)list, needs + list * m->counted_count);
     return FG_OK;
 }

@@ -10,11 +10,11 @@ typedef struct run {
     int64_t job, duration;
     fg_outcome *out;
     int code;
-    bool quick; /* visits need not be counted */
+    bool quick, deep; /* visits need not be counted; as fgx_walk */
 } run;
 
 static fgx_walk walk_at(const run *r, uint32_t variant, int64_t at, enum fgx_mode mode) {
-    return (fgx_walk){.m = r->m, .request = r->request, .variant = variant, .at = at, .duration = r->duration, .mode = mode};
+    return (fgx_walk){.m = r->m, .request = r->request, .variant = variant, .at = at, .duration = r->duration, .mode = mode, .deep = r->deep};
 }
 
 /* Walks, and notes what it left. */
@@ -178,6 +178,12 @@ static void set_whole(fg_matcher *m, const fg_request *request, const uint32_t *
     if (m->options.node_exclusive) m->whole[FGG_TYPE_node] = value;
 }
 
+/* What a job takes in addition would be lifted with the rest, and is in the plans. */
+static bool is_lifted(const fg_matcher *m, int64_t id) {
+    const fgx_job *job = fgx_find_job(m, id);
+    return job && job->lifted;
+}
+
 /* Room for a result as large as any can be must be there before anything is taken; commits ask for it. */
 static int show(fg_matcher *m, fg_outcome *out) {
     for (uint32_t i = 0; i < m->taken_count; i++) {
@@ -198,6 +204,7 @@ int fg_match(fg_matcher *m, fg_request *request, int operation, int quick, int64
              fg_outcome *outcome) {
     begin(m, outcome);
     if (operation < FG_ALLOCATE || operation > FG_WITHOUT_FUTURE || duration < 1 || duration > m->options.lifetime) return FG_INVALID;
+    if (is_lifted(m, job)) return FG_INVALID;
     int code = fgx_prepare(m, request);
     if (code != FG_OK) return code;
     run r = {.m = m, .request = request, .operation = operation, .job = job, .duration = duration, .out = outcome, .code = FG_OK};
@@ -225,11 +232,11 @@ static int look(run *r, int64_t time) {
 
 int fg_find(fg_matcher *m, fg_request *request, int quick, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome) {
     begin(m, outcome);
-    if (duration < 1 || from < m->now || until < from || duration > FG_TIME_END - until || fgx_find_job(m, job)) return FG_INVALID;
+    if (from < m->now || !fgx_is_window(from, until, duration) || fgx_find_job(m, job)) return FG_INVALID;
     int code = fgx_prepare(m, request);
     if (code != FG_OK) return code;
     set_whole(m, request, NULL, 0, 1);
-    run r = {.m = m, .request = request, .operation = FG_OR_RESERVE, .job = job, .duration = duration, .out = outcome, .quick = quick != 0};
+    run r = {.m = m, .request = request, .operation = FG_OR_RESERVE, .job = job, .duration = duration, .out = outcome, .quick = quick != 0, .deep = true};
     outcome->verdict = FG_LATER;
     m->strict = true;
     for (int64_t time = from; code == FG_OK && time >= 0 && time <= until && outcome->verdict == FG_LATER; ) {
@@ -261,7 +268,7 @@ static int count_at_root(run *r, uint32_t variant, int64_t time) {
 
 int fg_find_amounts(fg_matcher *m, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome) {
     begin(m, outcome);
-    if (duration < 1 || from < m->now || until < from || duration > FG_TIME_END - until || fgx_find_job(m, job)) return FG_INVALID;
+    if (from < m->now || !fgx_is_window(from, until, duration) || fgx_find_job(m, job)) return FG_INVALID;
     if (!m->filter[m->root]) return FG_NOT_FOUND;
     int code = fgx_prepare(m, request);
     if (code != FG_OK) return code;
@@ -285,10 +292,10 @@ int fg_feasible(fg_matcher *m, fg_request *request, int quick, fg_outcome *outco
     int code = fgx_prepare(m, request);
     if (code != FG_OK) return code;
     set_whole(m, request, NULL, 0, 1);
-    run r = {.m = m, .request = request, .operation = FG_WITHOUT_ALLOCATING, .duration = 1, .out = outcome, .quick = quick != 0};
+    run r = {.m = m, .request = request, .operation = FG_WITHOUT_ALLOCATING, .duration = 1, .out = outcome, .quick = quick != 0, .deep = true};
     outcome->verdict = FG_NEVER;
     for (uint32_t i = 0; i < request->variants && outcome->verdict != FG_DONE && r.code == FG_OK; i++) {
-        fgx_walk walk = walk_at(&r, i, FG_TIME_END - 2, FGX_EVER);
+        fgx_walk walk = walk_at(&r, i, FGX_FAR, FGX_EVER);
         if (try(&r, &walk)) take(&r, &walk, FGX_NOTHING, 1);
     }
     set_whole(m, request, NULL, 0, 0);
@@ -339,7 +346,7 @@ static bool are_valid(const fg_matcher *m, const fg_step *steps, uint32_t count)
 int fg_update(fg_matcher *m, const fg_span *span, const fg_step *steps, uint32_t count, int root_exclusive, int commit, const uint32_t *whole,
               uint32_t whole_count, fg_outcome *outcome) {
     begin(m, outcome);
-    if (!are_valid(m, steps, count) || span->start < 0 || span->duration < 1) return FG_INVALID;
+    if (!are_valid(m, steps, count) || span->start < 0 || span->duration < 1 || is_lifted(m, span->job)) return FG_INVALID;
     fgx_next_walk(m);
     m->marked_count = 0;
     fgx_job *job = FGX_ROOM(m, marked, count) ? fgx_want_job(m, span->job, count, 0) : NULL;

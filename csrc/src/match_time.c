@@ -16,6 +16,11 @@ bool fgx_is_untouched(const fg_matcher *m, uint32_t v, int64_t at, int64_t durat
     return !m->checker[v] || fg_planner_available(m->checker[v], at, duration) == FGX_CHECKERS;
 }
 
+bool fgx_is_open(const fg_matcher *m, uint32_t v, bool whole, int64_t at, int64_t duration) {
+    if (whole) return fgx_is_untouched(m, v, at, duration);
+    return !m->plan[v] || fg_planner_available(m->plan[v], at, duration) > 0;
+}
+
 static const fgx_layout *layout_of(const fg_matcher *m, const fgx_filter *filter) {
     return &m->layouts[filter->layout];
 }
@@ -103,8 +108,8 @@ static bool want_planners(const fg_matcher *m, const fgx_filter *filter) {
     return true;
 }
 
-/* `amounts` in the order of the filter's types. FG_RANGE and FG_BUSY: it does not fit, and nothing was booked. */
-int fgx_count(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, const int64_t *amounts) {
+/* `amounts` in the order of the filter's types; of those that it has had since, nothing. FG_RANGE and FG_BUSY: it does not fit, and nothing was booked. */
+int fgx_count(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, const int64_t *amounts, uint32_t counted) {
     fgx_filter *filter = &m->filters[m->filter[v]];
     const fgx_layout *layout = layout_of(m, filter);
     bool made = layout->count && !m->filter_plans[filter->first];
@@ -112,12 +117,12 @@ int fgx_count(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, const int
     if (!want_planners(m, filter)) return FG_NO_MEMORY;
     uint32_t done = 0;
     for (; done < layout->count && code == FG_OK; done++)
-        code = fg_planner_add(m->filter_plans[filter->first + done], at, duration, amounts[done]);
+        code = fg_planner_add(m->filter_plans[filter->first + done], at, duration, done < counted ? amounts[done] : 0);
     if (code == FG_OK) {
         filter->spans++;
         return FG_OK;
     }
-    for (done--; done-- > 0;) fgp_take_back(m->filter_plans[filter->first + done], at, duration, amounts[done]);
+    for (done--; done-- > 0;) fgp_take_back(m->filter_plans[filter->first + done], at, duration, done < counted ? amounts[done] : 0);
     for (uint32_t i = 0; made && i < layout->count; i++) {
         fg_planner_free(m->filter_plans[filter->first + i]);
         m->filter_plans[filter->first + i] = NULL;

@@ -78,6 +78,17 @@ static bool is_slot_match(const fgx_walk *walk, uint32_t v, const fgx_list *list
     return false;
 }
 
+/* Whether slots are filled at a vertex from further below. The original fills them right above their contents alone, and then does not find the way from a
+ * node to them (12.3), or does not look for them (12.4): so with sockets in a node, usual jobspecs cannot be served. A deep walk passes through what the
+ * request does not name, but for nodes; a slot lies within a node. */
+static bool is_deep_slot(const fgx_walk *walk, uint32_t v, const fgx_list *list, const relation *how) {
+    return walk->deep && list->slots && (walk->m->graph->type[v] == FGG_TYPE_node || (walk->nodes && how->entry != FG_NONE));
+}
+
+static bool is_passed(const fgx_walk *walk, uint32_t type) {
+    return walk->deep && walk->nodes && !walk->request->named[type];
+}
+
 /* 5.4.2 */
 static bool relate(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, relation *out) {
     const fg_request *request = walk->request;
@@ -100,7 +111,7 @@ static bool relate(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, r
             note(walk, (fg_event){.kind = FG_SIBLINGS, .number = FGG_TYPE_slot});
             return fails(walk, EBUSY);
         }
-        if (is_slot_match(walk, v, &request->lists[slots])) {
+        if (is_slot_match(walk, v, &request->lists[slots]) || is_deep_slot(walk, v, &request->lists[slots], out)) {
             out->slots = slots;
             out->following = request->lists[slots].union_list;
             out->pristine = false;
@@ -112,7 +123,7 @@ static bool relate(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, r
         out->pristine = false;
         return true;
     }
-    return pristine || fails(walk, EBUSY);
+    return pristine || is_passed(walk, type) || fails(walk, EBUSY);
 }
 
 static bool check_exclusive(fgx_walk *walk, uint32_t v, uint32_t number, bool exclusive) {
@@ -254,11 +265,13 @@ static void explore(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, 
         return;
     }
     tally t = {0};
+    int64_t outer = walk->multiplier;
     if (early && !tally_begin(walk, &t, list, multiplier)) return;
+    walk->multiplier = multiplier;
     for (uint32_t i = first; i < last; i++) {
         uint32_t link = m->order ? m->order[i] : i, kid = m->kid[link], type = m->graph->type[kid], base = m->groups_count;
         if (m->seen[kid] == m->walk || (early && has_enough(walk, &t, type))) continue;
-        if (picky && !wants(walk, list, type)) {
+        if (picky && !wants(walk, list, type) && !is_passed(walk, type)) {
             walk->entered++;
             walk->failure = EBUSY;
             continue;
@@ -269,6 +282,7 @@ static void explore(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, 
         tally_add(walk, &t, base);
         if (has_all(walk, &t)) break;
     }
+    walk->multiplier = outer;
     m->numbers_count = numbers;
 }
 
@@ -312,14 +326,16 @@ static bool visit(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, bo
     }
     walk->factors = (int64_t)((uint64_t)walk->factors + (uint64_t)factor);
     walk->level++;
+    walk->nodes += type == FGG_TYPE_node;
     if (how.slots != FG_NONE) explore_slots(walk, v, &how);
-    else explore(walk, v, how.following, how.pristine, exclusive, 1);
+    else explore(walk, v, how.following, how.pristine, exclusive, how.entry == FG_NONE && is_passed(walk, type) ? walk->multiplier : 1);
     walk->level--;
+    walk->nodes -= type == FGG_TYPE_node;
     walk->factors = (int64_t)((uint64_t)walk->factors - (uint64_t)factor);
     if (walk->code != FG_OK) return false;
     if (how.entry != FG_NONE) {
         uint32_t numbers = m->numbers_count;
-        bool ok = fgx_choose(walk, base, request->entries[how.entry].list, FG_NONE, FGX_AT_VERTEX);
+        bool ok = fgx_choose(walk, v, base, request->entries[how.entry].list, FG_NONE, FGX_AT_VERTEX);
         bool any = m->numbers_count > numbers;
         m->numbers_count = numbers;
         if (!ok || any) {
@@ -355,7 +371,7 @@ bool fgx_climb(fgx_walk *walk, uint32_t v) {
     while (v != m->root) {
         uint32_t link = m->way[v], type = m->graph->type[v];
         if (m->mark[link] == m->walk) return true;
-        if (m->type_gathered[type] == m->walk && (type == root_type || !wants(walk, list, type))) {
+        if ((walk->deep || m->type_gathered[type] == m->walk) && (type == root_type || !wants(walk, list, type))) {
             bool ok;
             FGX_PUSH(m, marked, ok, link);
             if (!ok) return stops(walk, FG_NO_MEMORY);
@@ -379,7 +395,7 @@ static bool choose_at_root(fgx_walk *walk, const found *root) {
         walk->root_needs = root->amount;
         if (fgx_fit(item(walk, list, i), root->amount) <= 0) return fails(walk, ENODEV);
     }
-    if (!fgx_choose(walk, 0, walk->variant, type, FGX_AT_ROOT)) return false;
+    if (!fgx_choose(walk, m->root, 0, walk->variant, type, FGX_AT_ROOT)) return false;
     if (!note_types(walk)) return fails(walk, ENODEV);
     for (uint32_t k = 0; k < m->numbers_count; k++) {
         if (m->numbers[k] < 0) continue;

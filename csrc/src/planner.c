@@ -80,6 +80,37 @@ void fg_planner_free(fg_planner *planner) {
     fgm_free(&memory, planner);
 }
 
+/* Copies what is below; on failure nothing of it is left. */
+static bool copy_below(const fg_planner *planner, const fgp_child *from, fgp_child *to, uint32_t levels) {
+    *to = *from;
+    if (levels == 0) {
+        const fgp_leaf *leaf = from->node;
+        size_t size = sizeof *leaf + leaf->capacity * sizeof *leaf->points;
+        to->node = fgm_resize(&planner->memory, NULL, size);
+        if (to->node) memcpy(to->node, leaf, sizeof *leaf + leaf->count * sizeof *leaf->points);
+        return to->node != NULL;
+    }
+    const fgp_inner *inner = from->node;
+    fgp_inner *made = to->node = fgm_resize(&planner->memory, NULL, sizeof *made);
+    if (!made) return false;
+    for (made->count = 0; made->count < inner->count; made->count++) {
+        if (copy_below(planner, &inner->children[made->count], &made->children[made->count], levels - 1)) continue;
+        free_below(planner, to, levels);
+        return false;
+    }
+    return true;
+}
+
+fg_planner *fgp_copy(const fg_planner *planner, const fg_allocator *allocator) {
+    fg_planner *made = fgm_resize(allocator, NULL, sizeof *made);
+    if (!made) return NULL;
+    *made = *planner;
+    made->memory = *allocator;
+    if (copy_below(made, &planner->top, &made->top, planner->levels)) return made;
+    fgm_free(allocator, made);
+    return NULL;
+}
+
 int64_t fg_planner_total(const fg_planner *planner) {
     return planner->total;
 }

@@ -46,4 +46,7 @@ void fgp_take_back(fg_planner *planner, int64_t at, int64_t duration, int64_t am
 /* fg_planner_reduce likewise. */
 void fgp_give_back(fg_planner *planner, int64_t at, int64_t duration, int64_t amount);
 
+/* A planner in the same state, from this allocator; NULL when there is no memory. O(points). */
+fg_planner *fgp_copy(const fg_planner *planner, const fg_allocator *allocator);
+
 #endif

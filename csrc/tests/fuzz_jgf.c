@@ -3,8 +3,26 @@
 #include <string.h>
 
 #include "fluxplug_graph.h"
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *const fuzz_documents[] = {
+    "{\"graph\": {\"nodes\": [{\"id\": \"0\", \"metadata\": {\"type\": \"cluster\", \"id\": 0, \"rank\": -1, \"paths\": {\"containment\": \"/cluster0\"}}}, "
+    "{\"id\": \"1\", \"metadata\": {\"type\": \"node\", \"basename\": \"n\", \"name\": \"n01\", \"id\": 1, \"rank\": 0, \"status\": 1, \"properties\": "
+    "{\"a\": \"\\u00e9\", \"b\": \"2\"}, \"size\": 4, \"paths\": {\"containment\": \"/cluster0/n01\", \"power\": \"/p/n\"}}}, "
+    "{\"id\": \"2\", \"metadata\": {\"type\": \"core\", \"id\": 0, \"uniq_id\": 17, \"paths\": {\"containment\": \"/cluster0/n01/core0\"}}}], "
+    "\"edges\": [{\"source\": \"0\", \"target\": \"1\"}, {\"source\": \"1\", \"target\": \"2\", \"metadata\": {\"subsystem\": \"containment\"}}]}}",
+    "{\"graph\":{\"edges\":[{\"source\":\"a9\",\"target\":\"7\"},{\"source\":\"7\",\"target\":\"a9\"}],\"nodes\":[{\"metadata\":{\"paths\":{},\"type\":\"x\","
+    "\"uniq_id\":-3},\"id\":\"a9\"},{\"id\":\"7\",\"metadata\":{\"type\":\"\xf0\x9f\x98\x80\",\"paths\":{\"ib\":\"/q\"}}}]},\"free_ranks\":\"0-3\"}",
+    NULL,
+};
+
+const char *const fuzz_pieces[] = {
+    "\"", "\\", "\\u0000", "\\ud83d", "{", "}", "[", "]", ",", ":", "null", "-1", "-2", "9223372036854775807", "99999999999999999999", "1.5", "\"id\"",
+    "\"0\"", "\"1\"", "\"2\"", "\"paths\": {\"containment\": \"/x\"}", "\"type\": \"node\"", "\"properties\": {}", "\xff", "\xc3", "0", "/",
+    "{\"source\": \"0\", \"target\": \"2\"},", "{\"source\": \"2\", \"target\": \"0\", \"metadata\": {\"subsystem\": \"power\"}},",
+    "{\"id\": \"3\", \"metadata\": {\"type\": \"gpu\", \"paths\": {\"containment\": \"/cluster0/n01/gpu3\"}}},",
+    NULL,
+};
 
 static fg_buffer *write_graph(const fg_graph *graph) {
     fg_buffer *buffer = fg_buffer_new(NULL);

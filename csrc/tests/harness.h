@@ -49,5 +49,6 @@ void test_planner(void);
 void test_memory(void);
 void test_large(void);
 void test_match(void);
+void test_plan(void);
 
 #endif

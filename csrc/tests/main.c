@@ -10,6 +10,7 @@ int main(void) {
     test_memory();
     test_large();
     test_match();
+    test_plan();
     printf("%d checks, %d failed\n", harness_checks, harness_failures);
     return harness_failures != 0;
 }

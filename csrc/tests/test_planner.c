@@ -34,6 +34,12 @@ static int64_t naive_earliest(const naive *n, int64_t from, int64_t duration, in
     return FG_NOT_FOUND;
 }
 
+static int64_t naive_below(const naive *n, int64_t from, int64_t amount) {
+    for (int64_t t = from; t <= END; t++)
+        if (n->available[t] < amount) return t;
+    return FG_TIME_END;
+}
+
 static uint32_t naive_points(const naive *n) {
     uint32_t count = 1;
     for (int t = 1; t <= END; t++) count += n->spans[t] > 0;
@@ -50,6 +56,7 @@ static void compare(const fg_planner *planner, const naive *n, unsigned *random)
         CHECK(fg_planner_available(planner, at, duration) == low);
         CHECK(fg_planner_fits(planner, at, duration, amount) == (low >= amount ? FG_OK : FG_BUSY));
         CHECK(fg_planner_earliest(planner, at, duration, amount) == naive_earliest(n, at, duration, amount));
+        CHECK(fg_planner_below(planner, at, amount + i % 2) == naive_below(n, at, amount + i % 2));
         int64_t found = FG_NOT_FOUND, wanted = FG_NOT_FOUND;
         for (int64_t t = END; t > at; t--)
             if (n->spans[t]) wanted = t;
@@ -114,7 +121,10 @@ static void test_edges(void) {
     CHECK(fg_planner_add(p, 0, 1, 5) == FG_RANGE && fg_planner_add(p, 0, 1, -1) == FG_INVALID && fg_planner_add(p, 0, 0, 1) == FG_INVALID);
     CHECK(fg_planner_earliest(p, 0, 5, 4) == 0 && fg_planner_earliest(p, 1, 5, 1) == FG_NOT_FOUND);
     CHECK(fg_planner_earliest(p, 0, 5, 5) == FG_RANGE && fg_planner_earliest(p, 0, 0, 1) == FG_INVALID);
+    CHECK(fg_planner_below(p, -1, 0) == FG_INVALID && fg_planner_below(p, 0, -1) == FG_INVALID);
+    CHECK(fg_planner_below(p, 7, 4) == FG_TIME_END && fg_planner_below(p, 7, 5) == 7 && fg_planner_below(p, FG_TIME_END, INT64_MAX) == FG_TIME_END);
     CHECK(fg_planner_add(p, 2, 4, 3) == FG_OK && fg_planner_add(p, 4, 5, 1) == FG_OK);
+    CHECK(fg_planner_below(p, 0, 1) == 4 && fg_planner_below(p, 2, 4) == 2 && fg_planner_below(p, 6, 4) == 6 && fg_planner_below(p, 9, 4) == FG_TIME_END);
     CHECK(fg_planner_points(p) == 5);
     CHECK(fg_planner_fits(p, 4, 1, 1) == FG_BUSY && fg_planner_fits(p, 6, 1, 3) == FG_OK && fg_planner_fits(p, 0, 9, 1) == FG_BUSY);
     CHECK(fg_planner_earliest(p, 0, 2, 4) == 0 && fg_planner_earliest(p, 0, 3, 4) == 9 && fg_planner_earliest(p, 0, 3, 2) == 6);
@@ -160,6 +170,8 @@ static void test_many(void) {
     if (!p) abort();
     for (int i = 0; i < COUNT; i++) CHECK(fg_planner_add(p, (i * 7919LL) % COUNT * 3 + 1, 3LL * COUNT, 1) == FG_OK);
     CHECK(fg_planner_points(p) == 2 * COUNT + 1 && fg_planner_check(p) == FG_OK);
+    CHECK(fg_planner_below(p, 0, COUNT - 5) == 16 && fg_planner_below(p, 3LL * COUNT, 2) == 3LL * COUNT - 2 + 2 &&
+          fg_planner_below(p, 6LL * COUNT, COUNT) == FG_TIME_END);
     CHECK(fg_planner_available(p, 0, 7LL * COUNT) == 0 && fg_planner_earliest(p, 1, 1, COUNT) == 3LL * COUNT * 2 - 2);
     for (int i = 0; i < COUNT; i++) CHECK(fg_planner_remove(p, i * 3 + 1, 3LL * COUNT, 1) == FG_OK);
     CHECK(fg_planner_points(p) == 1 && fg_planner_check(p) == FG_OK);

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fluxplug.resource.bits import members
 from fluxplug.resource.rset import Rv1Set
 from fluxplug.values.idset import IDset
+from fluxplug_pool_graph.core import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,15 +24,15 @@ _LAZY = frozenset({"nodes", "hosts", "property_ranks", "scheduling"})
 
 
 class GraphAllocation(Rv1Set):
-    """The R of a job. `units` are as of MatchCore.units; `graph` makes the value of `scheduling`."""
+    """The R of a job. `packed` is as of MatchCore.packed_units; `graph` makes the value of `scheduling`."""
 
-    __slots__ = ("_graph", "_machine", "_units")
+    __slots__ = ("_graph", "_machine", "_packed")
 
     def __init__(
-        self, machine: Machine, units: Sequence[int], graph: Callable[[], dict[str, Any] | None] | None = None
+        self, machine: Machine, packed: bytes, graph: Callable[[], dict[str, Any] | None] | None = None
     ) -> None:
         self._machine, self._graph = machine, graph
-        self._units: Sequence[int] | None = units
+        self._packed: bytes | None = packed
         self.expiration = self.starttime = 0.0
         self.nslots = 0
         self.named = True
@@ -39,38 +40,38 @@ class GraphAllocation(Rv1Set):
 
     def __getattr__(self, name: str) -> Any:
         # Reached for attributes that are unset, that is, once.
-        if name not in _LAZY or self._units is None:
+        if name not in _LAZY or self._packed is None:
             raise AttributeError(name)
         if name == "scheduling":
             self.scheduling = self._graph() if self._graph is not None else None
         else:
-            found = self._machine.resource_set(nodes_of(self._units))
+            found = self._machine.resource_set(nodes_of(unpacked(self._packed)))
             self.nodes, self.hosts, self.property_ranks = found.nodes, found.hosts, found.property_ranks
         return getattr(self, name)
 
     @property
-    def units(self) -> Sequence[int] | None:
+    def packed(self) -> bytes | None:
         """The ranges that the set was made of, while nobody has changed it."""
-        return self._units
+        return self._packed
 
     def _changed(self) -> None:
         _ = self.scheduling
-        self._units = None
+        self._packed = None
 
     @property
     def ranks(self) -> IDset:
         """The ranks."""
-        return IDset(self.nodes) if self._units is None else IDset(self._units[::4])
+        return IDset(self.nodes) if self._packed is None else IDset(unpacked(self._packed)[::4])
 
     @property
     def ncores(self) -> int:
         """The number of cores."""
-        return super().ncores if self._units is None else _amount(self._units, 0)
+        return super().ncores if self._packed is None else _amount(unpacked(self._packed), 0)
 
     @property
     def ngpus(self) -> int:
         """The number of GPUs."""
-        return super().ngpus if self._units is None else _amount(self._units, 1)
+        return super().ngpus if self._packed is None else _amount(unpacked(self._packed), 1)
 
 
 def _amount(units: Sequence[int], kind: int) -> int:

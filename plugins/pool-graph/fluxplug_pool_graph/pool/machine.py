@@ -72,7 +72,7 @@ class Machine:
 
     def amount(self, kind: str) -> int:
         """How much there is of a type, in units of its size."""
-        return sum(self.graph.size(place) for place in self.graph.by_type(kind))
+        return self.graph.total(kind)
 
     def holds(self, kind: str) -> bool:
         """Whether vertices of a type have something below them; the first one tells."""
@@ -82,11 +82,7 @@ class Machine:
         """Whether vertices of a type have a size of 1 and nothing below them. O(vertices of the type), once."""
         known = self._single.get(kind)
         if known is None:
-            graph = self.graph
-            vertices = [(graph.place(place), graph.size(place)) for place in graph.by_type(kind)]
-            known = self._single[kind] = graph.is_tree and all(
-                size == 1 and not where.below for where, size in vertices
-            )
+            known = self._single[kind] = self.graph.is_tree and self.graph.is_single(kind)
         return known
 
     def satisfying(self, constraint: Any) -> set[int]:

@@ -13,6 +13,7 @@ Not here: what a request means, what the machine is.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,7 @@ def ticks(seconds: float) -> int:
     return math.ceil(seconds * TICKS)
 
 
+@lru_cache(maxsize=1024)  # many jobs ask for few durations
 def length(duration: float) -> int:
     """The ticks of a duration, 0 or infinite for no end."""
     return min(max(ticks(duration), 1), ENDLESS) if 0 < duration < math.inf else ENDLESS
@@ -93,6 +95,7 @@ class GraphPlan(ResourcePoolImplementation):
         ] = []  # (tick, job): ends of bookings and promises, those of the past among them
         self._lapsed = self._named = self._choosy = 0  # promises: lapsed, by name, and which only names can serve
         self._now = -math.inf
+        self._tick = 0  # the same in ticks, once there is a present
         self._answer: tuple[GraphShape, float, float] | None = None
         self._answer_at = 0
         self._instants: dict[int, float] = {}
@@ -123,7 +126,7 @@ class GraphPlan(ResourcePoolImplementation):
         now = self.clock.now()
         if now > self._now:
             self._now = now
-            at = ticks(now)
+            at = self._tick = ticks(now)
             core.set_now(at)
             coming = self._coming
             while coming and coming[0][0] <= at:
@@ -144,12 +147,14 @@ class GraphPlan(ResourcePoolImplementation):
         if end == math.inf:
             return
         heappush(self._coming, (until, jobid))
-        if len(self._instants) > 4 * (len(self._jobs) + len(self._promised)) + 1000:
+        instants = self._instants
+        if end <= instants.get(until, -math.inf):
+            return
+        if len(instants) > 4 * (len(self._jobs) + len(self._promised)) + 1000:
             ends = [(held.until, held.end) for held in self._jobs.values()]
             ends += [(promise.until, promise.end) for promise in self._promised.values()]
-            self._instants = dict(sorted(ends))
-        if end > self._instants.get(until, -math.inf):
-            self._instants[until] = end
+            instants = self._instants = dict(sorted(ends))
+        instants[until] = max(end, instants.get(until, end))
 
     def _time_of(self, at: int, after: float) -> float:
         """The instant of a tick; `after` was asked for."""
@@ -233,15 +238,16 @@ class GraphPlan(ResourcePoolImplementation):
 
     def _hold(self, jobid: int, duration: int, end: float) -> None:
         """Note that a job, booked for so many ticks from now on, holds something."""
-        start = ticks(self._now)
-        self._jobs[jobid] = Booking(start, end, start + duration)
-        self._note_end(jobid, start + duration, end)
+        start = self._tick
+        until = start + duration
+        self._jobs[jobid] = Booking(start, end, until)
+        self._note_end(jobid, until, end)
         self.generation += 1
 
     def _take(self, jobid: int, request: GraphRequest, compiled: CoreRequest) -> None:
         """Book a request from now on. Raises InsufficientResources, and then nothing has changed."""
         core = self._synced()
-        now, duration = ticks(self._now), length(request.duration)
+        now, duration = self._tick, length(request.duration)
         own = self._promised.get(jobid)
         if own is None:
             if core.find(compiled, jobid, now, now, duration) is None:
@@ -402,7 +408,7 @@ class GraphPlan(ResourcePoolImplementation):
         """Become a copy of a plan whose core has been copied already."""
         self._jobs = {jobid: Booking(held.start, held.end, held.until) for jobid, held in source._jobs.items()}
         self._coming, self._instants = source._coming.copy(), source._instants.copy()
-        self._now, self._answer, self._answer_at = source._now, None, 0
+        self._now, self._tick, self._answer, self._answer_at = source._now, source._tick, None, 0
         self._lapsed, self._named, self._choosy = source._lapsed, source._named, source._choosy
         self._promised = {jobid: evolve(promise) for jobid, promise in source._promised.items()}
         if not planned:

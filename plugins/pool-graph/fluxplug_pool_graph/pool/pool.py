@@ -16,7 +16,7 @@ from fluxplug.config import option
 from fluxplug.errors import ConfigError, InfeasibleRequest, InsufficientResources
 from fluxplug.resource.rset import ResourceSet, Rv1Set
 from fluxplug.values.idset import IDset
-from fluxplug_pool_graph.core import GraphLookupError
+from fluxplug_pool_graph.core import GraphLookupError, unpacked
 from fluxplug_pool_graph.filters import DEFAULT, parse_filters
 from fluxplug_pool_graph.jobspec import SLOT, Count, Request, Resource
 from fluxplug_pool_graph.matcher import MatcherError, Options, Verdict
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fluxplug.resource.document import Node
     from fluxplug.resource.rset import RLike
     from fluxplug.values.idset import IDsetLike
-    from fluxplug_pool_graph.core import CoreRequest, Graph, MatchCore
+    from fluxplug_pool_graph.core import CoreRequest, Graph
     from fluxplug_pool_graph.description import Vertex
 
 _LOG_WARNING = 4
@@ -117,22 +117,26 @@ class GraphPool(GraphPlan):
             graph, whole = from_r(R)
             self._machine = Machine(graph, expiration=whole.expiration, starttime=whole.starttime)
         self._matcher = _matcher(config, self._machine.graph)
+        self.core = self._matcher.core  # for good: a pool never changes its graph
+        self._with_graph = config.match_format != "rv1_nosched"
         self._machine.inventory(self.core.units(None))
         self._shapes: dict[GraphShape, CoreRequest | str] = {}
+        self._alike: dict[GraphShape, GraphShape] = {}  # requests share equal shapes: looking them up compares no trees
         self._down = set(self._machine.down)
         self._removed: set[int] = set()
         self.generation = 0
         self._start_plan()
 
-    @property
-    def core(self) -> MatchCore:  # type: ignore[override]
-        return self._matcher.core
-
     # Requests.
 
     def parse_resource_request(self, jobspec: dict[str, Any]) -> GraphRequest:
         """Parse what a jobspec asks for. Raises DocumentError or ParseError (ValueErrors) where it cannot be understood."""
-        return read_request(jobspec)
+        request = read_request(jobspec)
+        known = self._alike
+        if len(known) >= MAX_SHAPES:
+            known.clear()
+        shape = known.setdefault(request.shape, request.shape)
+        return request if shape is request.shape else GraphRequest(shape, request.duration)
 
     def check_feasibility(self, request: GraphRequest) -> None:
         """Raise InfeasibleRequest, with the reason, where the whole machine (down and held parts too) could never serve it. Once a shape."""
@@ -211,19 +215,12 @@ class GraphPool(GraphPlan):
 
     def alloc(self, jobid: int, request: GraphRequest) -> GraphAllocation:
         """As the contract has it: what is promised to others is kept for them. ValueError for a job that holds something already."""
-        self.check_feasibility(request)
-        self._check_new(jobid)
-        compiled = self._compiled(request.shape)
-        assert compiled is not None, "it is feasible"
-        self._take(jobid, request, compiled)
+        self._take(jobid, request, self._new(jobid, request))
         return self._given(jobid, request)
 
     def place(self, jobid: int, request: GraphRequest) -> GraphAllocation:
         """As the contract has it. Promises that are in the way lapse until there is room for them again."""
-        self.check_feasibility(request)
-        self._check_new(jobid)
-        compiled = self._compiled(request.shape)
-        assert compiled is not None, "it is feasible"
+        compiled = self._new(jobid, request)
         try:
             self._take(jobid, request, compiled)
         except InsufficientResources:
@@ -236,19 +233,24 @@ class GraphPool(GraphPlan):
                 self._revive()
         return self._given(jobid, request)
 
-    def _check_new(self, jobid: int) -> None:
+    def _new(self, jobid: int, request: GraphRequest) -> CoreRequest:
+        """What the core is asked for a job that holds nothing yet. Raises InfeasibleRequest, ValueError."""
+        found = self._shape(request.shape)
+        if isinstance(found, str):
+            raise InfeasibleRequest(found)
         if jobid in self._jobs:
             raise ValueError(f"job {jobid} already holds resources")
+        return found
 
     def _given(self, jobid: int, request: GraphRequest) -> GraphAllocation:
         end = self._now + request.duration if request.duration else self._machine.expiration or math.inf
         self._hold(jobid, length(request.duration), end)
         graph = None
-        if self.config.match_format != "rv1_nosched":
+        if self._with_graph:
             holds = self.core.holds(jobid)
             matcher, shorthand = self._matcher, self.config.match_format == "rv1_shorthand"
             graph = lambda: allocation_graph(matcher, holds, shorthand=shorthand)  # noqa: E731 - made when somebody reads it
-        return GraphAllocation(self._machine, self.core.units(jobid), graph)
+        return GraphAllocation(self._machine, self.core.packed_units(jobid), graph)
 
     def free(self, jobid: int, R: Any = None, final: bool = False) -> None:  # noqa: N803
         """Take back what a job holds: all of it, or the ranks in R, each with all that the job has there. A job that holds nothing is ignored.
@@ -269,12 +271,12 @@ class GraphPool(GraphPlan):
 
     def _part(self, jobid: int, R: Any, *, final: bool) -> list[int] | None:  # noqa: N803
         """The ranks that are given back; None for all."""
-        units = self.core.units(jobid)
+        units = self.core.packed_units(jobid)
         if isinstance(R, ResourceSet):
             R = R.impl  # noqa: N806
-        if isinstance(R, GraphAllocation) and R.units == units:
+        if isinstance(R, GraphAllocation) and R.packed == units:
             return None
-        mine, theirs = nodes_of(units), dict((R if isinstance(R, Rv1Set) else Rv1Set(R)).nodes)
+        mine, theirs = nodes_of(unpacked(units)), dict((R if isinstance(R, Rv1Set) else Rv1Set(R)).nodes)
         strange = [rank for rank, node in theirs.items() if mine.get(rank) != node]
         if strange:
             raise ValueError(f"job {jobid} does not hold just that on ranks {IDset(strange)}")
@@ -291,7 +293,8 @@ class GraphPool(GraphPlan):
         Where R has the graph of the allocation, it tells what is held beside cores and GPUs. Raises ValueError where R has ranks, cores or GPUs that the pool has not, or that are
         held already.
         """
-        self._check_new(jobid)
+        if jobid in self._jobs:
+            raise ValueError(f"job {jobid} already holds resources")
         source = R.impl if isinstance(R, ResourceSet) else R
         found = source if isinstance(source, Rv1Set) else Rv1Set(source, keep_scheduling=True)
         strangers = IDset(rank for rank in found.nodes if rank not in self._machine.nodes or rank in self._removed)
@@ -385,7 +388,9 @@ class GraphPool(GraphPlan):
         new = object.__new__(type(self))
         new.clock, new.config, new._machine = self.clock, self.config, self._machine
         new._matcher = self._matcher.copy()
+        new.core, new._with_graph = new._matcher.core, self._with_graph
         new._shapes, new._down, new._removed = self._shapes, self._down.copy(), self._removed.copy()
+        new._alike = self._alike
         new.generation = self.generation
         new._copy_plan(self, planned=planned)
         return new
@@ -449,7 +454,7 @@ def _matcher(config: GraphConfig, graph: Graph) -> CMatcher:
         raise ConfigError("pool graph: the graph has no root in the containment subsystem")
     kind = graph.vertex(root).type
     for other in graph.types:
-        if other != kind and graph.by_type(other):
+        if other != kind and graph.count(other):
             filters.add(kind, other)
     try:
         return CMatcher(graph, Options(policy, filters, flexible=config.traverser == "flexible", lifetime=ENDLESS))

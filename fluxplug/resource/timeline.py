@@ -86,13 +86,13 @@ class Timeline:
         starts = self._starts
         if starts[0] >= now:
             return
-        gone = bisect_right(starts, now) - 1
+        gone = bisect_right(starts, now) - 1 if len(starts) > 1 else 0
         if gone:  # the block that is first now, and perhaps alone, forgets its extremes below
             del starts[:gone], self._blocks[:gone]
         block = self._blocks[0]
         times = block.times
-        past = bisect_right(times, now) - 1
-        if past:
+        if len(times) > 1 and times[1] <= now:
+            past = bisect_right(times, now) - 1
             del times[:past], block.free[:past]
         block.most = block.least = None
         times[0] = starts[0] = now

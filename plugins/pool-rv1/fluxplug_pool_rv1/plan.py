@@ -78,7 +78,8 @@ class Plan:
         if self.single:
             cores, gpus = machine.full[0]
             self.classes = [1]
-            self.lines = [Timeline(n if usable else 0, now) for n in (cores.bit_count(), gpus.bit_count())]
+            counts = (cores.bit_count(), gpus.bit_count()) if gpus else (cores.bit_count(),)
+            self.lines = [Timeline(n if usable else 0, now) for n in counts]
         else:
             self.classes = node_classes(machine)
             self.lines = [Timeline((mask & usable).bit_count(), now) for mask in self.classes]
@@ -162,7 +163,9 @@ class Plan:
         mask, cores, gpus, _ = part
         if self.single:
             if self.usable:
-                self.lines[0].take(start, end, cores.bit_count())
+                line = self.lines[0]
+                line.advance(start)  # a step less to make
+                line.take(start, end, cores.bit_count())
                 if gpus:
                     self.lines[1].take(start, end, gpus.bit_count())
             return

@@ -179,10 +179,13 @@ class Rv1Pool(Planned):
         self, request: ResourceRequest, eligible: int | None = None, caps: Caps | None = None
     ) -> tuple[list[Part], int]:
         """The pieces that a request would get now, and its slots; changes nothing. Raises as `place` does."""
-        demand = self._demand(request.shape)
+        demand = self._demands.get(request.shape) or self._demand(request.shape)
         if demand.reason is not None or self._own_feasibility:
             self._check_feasibility(request)
-        eligible = self._eligible(demand, eligible)
+        if demand.match is not None:
+            eligible = demand.match if eligible is None else eligible & demand.match
+        if self._usable != self._machine.everything:
+            eligible = self._usable if eligible is None else eligible & self._usable
         if self._by_candidates:
             candidates = collect(self._ledger, demand, self._up, eligible, caps)
             chosen, nslots = self._select_resources(self._sort_candidates(candidates), request)
@@ -190,18 +193,10 @@ class Rv1Pool(Planned):
         parts, granted = self._choose(demand, eligible, caps)
         if granted < demand.least:
             raise InsufficientResources
-        return parts, demand.slots_on(granted)
+        return parts, demand.slots_on(granted) if demand.nodes else granted
 
     def _choose(self, demand: Demand, eligible: int | None, caps: Caps | None) -> tuple[list[Part], int]:
         return choose(self._ledger, demand, eligible, caps)
-
-    def _eligible(self, demand: Demand, eligible: int | None = None) -> int | None:
-        """The mask of the ranks that a demand may use now; None for all."""
-        if demand.match is not None:
-            eligible = demand.match if eligible is None else eligible & demand.match
-        if self._usable != self._machine.everything:
-            eligible = self._usable if eligible is None else eligible & self._usable
-        return eligible
 
     def free(self, jobid: int, R: RLike | None = None, final: bool = False) -> None:  # noqa: N803
         """Take back what a job holds: all of it, or what is in R. A job that holds nothing is ignored.
@@ -362,24 +357,6 @@ class Rv1Pool(Planned):
             self._demands = {}  # never cleared in place: copies share it
             self.generation += 1
             self._availability_changed()
-
-    # Where a planner listens. Each is called after the change.
-
-    def _taken(self, jobid: int, parts: Sequence[Part], end: float) -> None:
-        """A job has taken these pieces until `end` (infinite: no end)."""
-        self._planned_taken(jobid, parts, end)
-
-    def _given_back(self, jobid: int, parts: Sequence[Part], final: bool) -> None:  # noqa: ARG002 - for subclasses
-        """A job has given these pieces back; `final` if they were the last."""
-        self._planned_given_back(jobid, parts)
-
-    def _end_changed(self, jobid: int, parts: Sequence[Part], before: float, end: float) -> None:  # noqa: ARG002
-        """The planned end of a job has moved."""
-        self._planned_end(jobid, end)
-
-    def _availability_changed(self) -> None:
-        """Ranks went up or down, or were removed."""
-        self._planned_anew()
 
     # Pools and sets made of it.
 

@@ -106,10 +106,13 @@ class Timeline:
             return
         block = self._blocks[0]
         times, free = block.times, block.free
-        first = bisect_left(times, start)
-        if first and (first == len(times) or times[first] != start):
-            times.insert(first, start)
-            free.insert(first, free[first - 1])
+        if start <= times[0]:
+            first = 0
+        else:
+            first = bisect_left(times, start)
+            if first == len(times) or times[first] != start:
+                times.insert(first, start)
+                free.insert(first, free[first - 1])
         if end == math.inf:
             last = len(times)
         else:

@@ -69,7 +69,7 @@ class Plan:
         self.total: Timeline | None = None
         self.now = now
         self.version = 0
-        self._ends: list[tuple[float, int]] = []
+        self.ends: list[tuple[float, int]] = []
         self._overdue: dict[int, float] = {}
         self._bound: tuple[Demand, float, int, Named] | None = None
         self._wants: dict[Demand, Want] = {}
@@ -90,7 +90,7 @@ class Plan:
         """A job holds these pieces from now on, until `end` as far as is known."""
         self.version += 1
         if end < math.inf:
-            heappush(self._ends, (end, jobid))
+            heappush(self.ends, (end, jobid))
         for part in parts:
             self._hold(jobid, part, start, end)
         self.held[jobid] = (parts, end)  # last: a node that is first tracked here must not take it for an old holder
@@ -122,7 +122,7 @@ class Plan:
 
         Amortised O(log holders) for each.
         """
-        ends = self._ends
+        ends = self.ends
         if self.now == now and not (ends and ends[0][0] <= now):
             return
         self.now = now
@@ -164,7 +164,8 @@ class Plan:
         if self.single:
             if self.usable:
                 line = self.lines[0]
-                line.advance(start)  # a step less to make
+                if self.now != start:
+                    line.advance(start)  # a step less to make
                 line.take(start, end, cores.bit_count())
                 if gpus:
                     self.lines[1].take(start, end, gpus.bit_count())
@@ -180,8 +181,10 @@ class Plan:
         mask, cores, gpus, _ = part
         if self.single:
             if self.usable and end > now:
-                self.lines[0].advance(now)
-                self.lines[0].take(now, end, -cores.bit_count())
+                line = self.lines[0]
+                if self.now != now:
+                    line.advance(now)
+                line.take(now, end, -cores.bit_count())
                 if gpus:
                     self.lines[1].advance(now)
                     self.lines[1].take(now, end, -gpus.bit_count())
@@ -447,7 +450,9 @@ class Plan:
         """
         found: list[float] = []
         by_shape, naming = self._by_shape, self.naming
-        drops: dict[int, list[tuple[float, int]]] = {}
+        free = 0
+        known: Timeline | None = None  # the line that `free` and `falls` are of: mostly the same for all
+        falls: list[tuple[float, int]] | None = None
         for request in requests:
             want = by_shape.get(request.shape)
             if want is None:
@@ -456,19 +461,20 @@ class Plan:
             if line is None or naming or (want.units and self.counting):
                 found.append(math.inf if shared.enough_free(self, demand_of(request.shape)) else -1.0)
                 continue
+            if line is not known:
+                known, free, falls = line, line.free_now, None
             amount = want.amount
-            if line.free_now < amount:
+            if amount > free:
                 found.append(-1.0)
                 continue
             if len(self.promises) > FEW:
                 room = line.room(amount, now)
             else:
-                falls = drops.get(id(line))
                 if falls is None:
-                    falls = drops[id(line)] = self._falls(line, now)
+                    falls = self._falls(line, now)
                 room = math.inf
-                for time, free in falls:
-                    if free < amount:
+                for time, left in falls:
+                    if left < amount:
                         room = time - now
                         break
             if want.gpus:
@@ -478,7 +484,9 @@ class Plan:
 
     def _falls(self, line: Timeline, now: float) -> list[tuple[float, int]]:
         """(time, free) where less is free than at any time before, ascending: that is only where promises begin."""
-        starts = sorted({promise.start for promise in self.promises.values() if promise.start > now})
+        starts = [promise.start for promise in self.promises.values() if promise.start > now]
+        if len(starts) > 1:
+            starts.sort()
         least = line.free_now
         found = []
         for time in starts:

@@ -42,13 +42,13 @@ class Planned(ResourcePoolImplementation):
 
     def _planning(self) -> Plan:
         """The plan, brought to the present."""
-        plan = self._plan
+        plan, now = self._plan, self.clock.now()
         if plan is None:
-            now = self.clock.now()
             plan = self._plan = Plan(self._machine, self._ledger, self._usable, now)
             for jobid, held in self._jobs.items():
                 plan.take(jobid, held.parts, now, held.end)
-        plan.advance(self.clock.now())
+        if plan.now != now or (plan.ends and plan.ends[0][0] <= now):
+            plan.advance(now)
         return plan
 
     # What the pool tells after each change. A subclass that listens too calls these.

@@ -75,8 +75,9 @@ class Renewal:
         only opens what lies after its old start.
         """
         plan = self.plan
-        for each in plan.every_line():
-            each.advance(now)
+        if plan.now != now:
+            for each in plan.every_line():
+                each.advance(now)
         everybody = len(promised) <= FEW
         if everybody:
             self._seen[queue] = self._sequence
@@ -89,7 +90,8 @@ class Renewal:
             waiting += [
                 (promised[jobid], jobid, promise) for jobid, promise in self._others.items() if jobid in promised
             ]
-        waiting.sort()
+        if len(waiting) > 1:
+            waiting.sort()
         barred: dict[tuple[int, int], tuple[float, float]] = {}
         moved = []
         i = 0

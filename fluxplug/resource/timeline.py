@@ -291,6 +291,7 @@ class Timeline:
         promises that cannot move cost one scan each. O(steps from the known time to the end of the last stretch that is looked at).
         """
         since, longest = known
+        last = min(until, start)
         run: float | None = None
         blocks, first = self._blocks, 0
         several = len(blocks) > 1
@@ -315,7 +316,7 @@ class Timeline:
                     continue
             for time, left in zip(times[first:], free[first:]) if first else zip(times, free):  # noqa: B905 - of one length, hot
                 if run is None:
-                    if time >= until or time >= start:
+                    if time >= last:
                         return None, longest
                     if left >= amount:
                         run = time

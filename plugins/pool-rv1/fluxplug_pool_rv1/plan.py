@@ -91,8 +91,11 @@ class Plan:
         self.version += 1
         if end < math.inf:
             heappush(self.ends, (end, jobid))
-        for part in parts:
-            self._hold(jobid, part, start, end)
+        if self.single:
+            self._hold_of_one(parts, start, end)
+        else:
+            for part in parts:
+                self._hold(jobid, part, start, end)
         self.held[jobid] = (parts, end)  # last: a node that is first tracked here must not take it for an old holder
 
     def give(self, jobid: int, parts: Sequence[Part], now: float, rest: Sequence[Part]) -> None:
@@ -104,8 +107,7 @@ class Plan:
             self.renewal.open(now, end)
         if rest:
             self.held[jobid] = (rest, end)
-        for part in parts:
-            self._let_go(jobid, part, now, end)
+        self._release(jobid, parts, now, end)
 
     def move_end(self, jobid: int, now: float, end: float) -> None:
         """The planned end of a holder changes."""
@@ -113,8 +115,7 @@ class Plan:
         self._overdue.pop(jobid, None)
         if old > end:
             self.renewal.open(end, old)
-        for part in parts:
-            self._let_go(jobid, part, now, old)
+        self._release(jobid, parts, now, old)
         self.take(jobid, parts, now, end)
 
     def advance(self, now: float) -> None:
@@ -159,17 +160,28 @@ class Plan:
             mask, cores, _, _ = part
             self.total.take(start, end, sign * cores.bit_count() * (mask & self.usable).bit_count())
 
+    def _hold_of_one(self, parts: Sequence[Part], start: float, end: float, sign: int = 1) -> None:
+        """Take pieces of the single node from its lines, or give them back."""
+        if not self.usable or end <= start:
+            return
+        line = self.lines[0]
+        if self.now != start:
+            line.advance(start)  # a step less to make
+        for _, cores, gpus, _ in parts:
+            line.take(start, end, sign * cores.bit_count())
+            if gpus:
+                self.lines[1].take(start, end, sign * gpus.bit_count())
+
+    def _release(self, jobid: int, parts: Sequence[Part], now: float, end: float) -> None:
+        """Give back pieces that were held until `end`."""
+        if self.single:
+            self._hold_of_one(parts, now, end, -1)
+        else:
+            for part in parts:
+                self._let_go(jobid, part, now, end)
+
     def _hold(self, jobid: int, part: Part, start: float, end: float) -> None:
         mask, cores, gpus, _ = part
-        if self.single:
-            if self.usable:
-                line = self.lines[0]
-                if self.now != start:
-                    line.advance(start)  # a step less to make
-                line.take(start, end, cores.bit_count())
-                if gpus:
-                    self.lines[1].take(start, end, gpus.bit_count())
-            return
         self._sum(part, start, end, 1)
         named = mask & self.tracked_mask
         whole = mask & self.machine.kinds.get((cores, gpus), 0) & ~named
@@ -178,17 +190,7 @@ class Plan:
             self.track(i, jobid, start, end)
 
     def _let_go(self, jobid: int, part: Part, now: float, end: float) -> None:
-        mask, cores, gpus, _ = part
-        if self.single:
-            if self.usable and end > now:
-                line = self.lines[0]
-                if self.now != now:
-                    line.advance(now)
-                line.take(now, end, -cores.bit_count())
-                if gpus:
-                    self.lines[1].advance(now)
-                    self.lines[1].take(now, end, -gpus.bit_count())
-            return
+        mask = part[0]
         self._sum(part, now, end, -1)
         named = mask & self.tracked_mask
         if end > now:

@@ -87,6 +87,9 @@ class Renewal:
                 each.advance(now)
         seen = self._seen.get(queue)
         self._seen[queue] = self._sequence
+        if len(promised) == 1:
+            self._forget()
+            return self._alone(next(iter(promised)), demand_of, now)
         everybody = seen is None or len(promised) <= FEW
         until, level = math.inf, -1
         if seen is None or everybody:
@@ -98,9 +101,7 @@ class Renewal:
             waiting += [
                 (promised[jobid], jobid, promise) for jobid, promise in self._others.items() if jobid in promised
             ]
-        if self.openings:
-            last = min(self._seen.values())
-            self.openings = [opening for opening in self.openings if opening[0] > last]
+        self._forget()
         if len(waiting) > 1:
             waiting.sort()
         shown: dict[int, Shown] = {}
@@ -160,6 +161,30 @@ class Renewal:
                         insort(waiting, behind, lo=i)
                 level = here
         return moved
+
+    def _alone(self, jobid: int, demand_of: Any, now: float) -> list[tuple[int, float]]:
+        """A round for the only promise of a queue."""
+        plan = self.plan
+        promise = plan.promises.get(jobid)
+        if promise is None or promise.start <= now:
+            return []
+        old, end, line = promise.start, promise.end, promise.line
+        if line is None:
+            start = plan.renew_one(jobid, promise, demand_of(promise.request), now)
+        else:
+            start, _ = line.earlier(promise.amount, end - old, old)
+            if start is not None:
+                plan.shift(promise, start)
+        if start is None:
+            return []
+        self.open(max(old, start + (end - old)), end)
+        return [(jobid, start)]
+
+    def _forget(self) -> None:
+        """Drop the openings that every queue has seen."""
+        if self.openings:
+            last = min(self._seen.values())
+            self.openings = [opening for opening in self.openings if opening[0] > last]
 
     def _reach(self, seen: int, now: float) -> tuple[float, int]:
         """How far the openings after the one numbered `seen` reach, and the most that is free in one."""

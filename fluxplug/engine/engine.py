@@ -182,10 +182,8 @@ class Engine:
         """The next promised start in any queue: an instant at which a driver must pass `Pass` even if nothing happens."""
         first = math.inf
         for state in self._states:
-            if state.dues:
-                due = state.next_due()
-                if due < first:
-                    first = due
+            if state.dues and (due := state.next_due()) < first:
+                first = due
         return first
 
     def wants_pass(self) -> bool:
@@ -439,8 +437,7 @@ class Engine:
             self._begin_pass(state.name, now)
         for _ in state.policy.schedule(run):
             pass
-        if state.pending.overtakers:
-            state.pending.overtakers.clear()
+        state.pending.overtakers.clear()
         if state.dues and state.dues[0][0] <= now:
             for job in state.pop_due(now):  # a policy that does not ask for these has taken them back
                 self.release(job)
@@ -467,17 +464,14 @@ class Engine:
     def _infeasible(self, job: Job) -> str | None:
         """Why no state of this machine can serve the shape; None if one can. Cached by shape."""
         shape = job.request.shape
-        try:
-            return self._feasible[shape]
-        except KeyError:
-            pass
-        reason = None
-        try:
-            self.pool.check_feasibility(job.request)
-        except InfeasibleRequest as refusal:
-            reason = refusal.reason
-        self._feasible[shape] = reason
-        return reason
+        if shape not in self._feasible:
+            reason = None
+            try:
+                self.pool.check_feasibility(job.request)
+            except InfeasibleRequest as refusal:
+                reason = refusal.reason
+            self._feasible[shape] = reason
+        return self._feasible[shape]
 
     def _depended(self, job: Job) -> None:
         self._move(job, "depend")

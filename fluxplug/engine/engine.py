@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 HOLD, EXPEDITE, PRIORITY_MAX = 0, 31, 2**32 - 1
 
+_new = tuple.__new__  # a third of the cost of calling a NamedTuple
+
 ADMITTED = last_state(State.NEW, "validate", "depend", "priority")
 OVER = last_state(State.RUN, "finish", "clean")
 """Where the usual sequences lead, for engines that keep no log."""
@@ -153,16 +155,23 @@ class Engine:
 
         Raises EngineError for an event that makes no sense; the state is then unchanged. Time must not go backwards.
         """
-        if event.time < self.clock.time:
-            raise EngineError(f"{type(event).__name__} at {event.time}: time went backwards from {self.clock.time}")
-        actions = self._actions = ev.Actions()
-        before, self.clock.time = self.clock.time, event.time
+        clock, time = self.clock, event.time
+        before = clock.time
+        if time < before:
+            raise EngineError(f"{type(event).__name__} at {time}: time went backwards from {before}")
+        actions = self._actions
+        clock.time = time
         try:
             self._handlers[type(event)](event)
-        except (EngineError, InvalidTransitionError):
-            self.clock.time = before
+        except BaseException as error:
+            self._actions = ev.Actions()
+            if isinstance(error, (EngineError, InvalidTransitionError)):
+                clock.time = before
             raise
-        return actions
+        if actions.start or actions.log or actions.stop:
+            self._actions = ev.Actions()
+            return actions
+        return ev.NOTHING
 
     def replay(self, events: Iterable[ev.Event]) -> None:
         """Bring a new engine to where the events lead; their actions have been carried out before."""
@@ -173,8 +182,8 @@ class Engine:
         """The next promised start in any queue: an instant at which a driver must pass `Pass` even if nothing happens."""
         first = math.inf
         for state in self._states:
-            if state.dues:
-                first = min(first, state.next_due())
+            if state.dues and (due := state.next_due()) < first:
+                first = due
         return first
 
     def wants_pass(self) -> bool:
@@ -193,7 +202,7 @@ class Engine:
         self.running[job.jobid] = job
         job.state = State.RUN
         actions = self._actions
-        actions.start.append(ev.Start(job.jobid, R, job.ends))
+        actions.start.append(_new(ev.Start, (job.jobid, R, job.ends)))
         if self._logging:
             actions.log.append(ev.LogEntry(now, job.jobid, "alloc"))
             actions.log.append(ev.LogEntry(now, job.jobid, "start"))
@@ -252,7 +261,8 @@ class Engine:
         job = Job(event.jobid, event.request, name, event.time, self._sequence, event.urgency, event.userid)
         job.jobspec = event.jobspec
         self.jobs[event.jobid] = job
-        job.dependencies.update(event.dependencies)
+        if event.dependencies:
+            job.dependencies.update(event.dependencies)
         if self._dependencies is not None:
             job.dependencies.update(self._dependencies(job))
         reason = self._infeasible(job)
@@ -405,7 +415,7 @@ class Engine:
         for _ in range(2):
             given_up = 0
             for number, state in enumerate(self._states):
-                if state.wanted or state.next_due() <= now:
+                if state.wanted or (state.dues and state.next_due() <= now):
                     state.wanted = False
                     if state.pending.size:
                         gain = self.gain
@@ -428,8 +438,9 @@ class Engine:
         for _ in state.policy.schedule(run):
             pass
         state.pending.overtakers.clear()
-        for job in state.pop_due(now):  # a policy that does not ask for these has taken them back
-            self.release(job)
+        if state.dues and state.dues[0][0] <= now:
+            for job in state.pop_due(now):  # a policy that does not ask for these has taken them back
+                self.release(job)
         if self._end_pass is not None:
             self._end_pass(state.name, now, run.started, run.reserved)
         return run
@@ -454,12 +465,12 @@ class Engine:
         """Why no state of this machine can serve the shape; None if one can. Cached by shape."""
         shape = job.request.shape
         if shape not in self._feasible:
+            reason = None
             try:
                 self.pool.check_feasibility(job.request)
             except InfeasibleRequest as refusal:
-                self._feasible[shape] = refusal.reason
-            else:
-                self._feasible[shape] = None
+                reason = refusal.reason
+            self._feasible[shape] = reason
         return self._feasible[shape]
 
     def _depended(self, job: Job) -> None:

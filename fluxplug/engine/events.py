@@ -129,3 +129,7 @@ class Actions:
         self.log: list[LogEntry] = []
         self.start: list[Start] = []
         self.stop: list[Stop] = []
+
+
+NOTHING = Actions()
+"""What most events lead to; nobody adds to it."""

@@ -51,6 +51,9 @@ class Pass:
 
     @property
     def due(self) -> list[Job]:
+        dues = self._state.dues
+        if not dues or dues[0][0] > self.now:
+            return []
         found = self._state.pop_due(self.now)
         if len(found) > 1:
             found.sort(key=_by_key)
@@ -116,7 +119,7 @@ class Pass:
         pending, engine = self._state.pending, self._engine
         if not pending.reserved:
             return
-        arrived = [key for key, job in pending.overtakers if job.fresh is key]
+        arrived = [key for key, job in pending.overtakers if job.fresh is key] if pending.overtakers else []
         if not strict:  # whoever had no start in sight may have one now
             foremost = pending.fresh.first()
             if foremost is not None and foremost[0] < pending.last_reserved:  # type: ignore[operator]

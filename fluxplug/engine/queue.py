@@ -1,12 +1,12 @@
 """The pending jobs of one queue, indexed so that a pass looks only at those that the last events could have helped.
 
-Three views of the same jobs, each in queue order (priority, submit time, sequence):
+Two views of the jobs without a reservation, each in queue order (priority, submit time, sequence), and the few others by id:
 
-    order    every eligible job
-    fresh    those without a reservation: the next to be given one
-    groups   by request shape and, within it, by time limit: what could start now
+    fresh      the next to start or to be given a reservation
+    groups     the same by request shape and, within it, by time limit: what could start now
+    reserved   those with a reservation
 
-A view is a sorted list with lazy deletion: an entry is dead once its job's present key is another object. Adding at the end and
+A view is a sorted list with lazy deletion: an entry is dead once its job's `fresh` is another object. Adding at the end and
 removing are O(1) amortised, adding in the middle is a bisect and a memory move.
 
 What a group knows (the refusal facts of the design): `bound`, an upper bound on the limits that could start now. It is computed once
@@ -18,8 +18,8 @@ what has no start in sight, because jobs without a time limit hold it or are pro
 from __future__ import annotations
 
 import math
-from bisect import bisect_right, insort
-from heapq import heapify, heappop, heapreplace
+from bisect import bisect_left, bisect_right, insort
+from heapq import heapify, heappop, heapreplace, merge
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,18 +37,18 @@ PASSED_OVER = 64
 
 
 class View:
-    """Jobs in queue order with lazy deletion. `token` names the job attribute that holds the live entry's key."""
+    """Jobs in queue order with lazy deletion: `live` of the entries, none of them before `head`, are those of jobs that are still here."""
 
-    __slots__ = ("dead", "entries", "head", "token")
+    __slots__ = ("entries", "head", "live")
 
-    def __init__(self, token: str) -> None:
-        self.token = token
+    def __init__(self) -> None:
         self.entries: list[Entry] = []
         self.head = 0
-        self.dead = 0
+        self.live = 0
 
     def add(self, entry: Entry) -> None:
         entries = self.entries
+        self.live += 1
         if not entries or entries[-1] < entry:
             entries.append(entry)
         else:
@@ -56,32 +56,32 @@ class View:
 
     def drop(self) -> None:
         """Note that one entry has died; rebuild when most have."""
-        self.dead += 1
-        if self.dead > COMPACT and self.dead * 2 > len(self.entries):
-            token = self.token
-            self.entries = [e for e in self.entries[self.head :] if getattr(e[1], token) is e[0]]
-            self.head = self.dead = 0
+        self.live = live = self.live - 1
+        count = len(self.entries)
+        if count - live > COMPACT and live * 2 < count:
+            self.entries = [e for e in self.entries[self.head :] if e[1].fresh is e[0]]
+            self.head = 0
 
     def first(self) -> Entry | None:
         """The first live entry. Amortised O(1)."""
-        entries, token = self.entries, self.token
-        head, count = self.head, len(entries)
+        entries, head = self.entries, self.head
+        count = len(entries)
         while head < count:
             entry = entries[head]
-            if getattr(entry[1], token) is entry[0]:
+            if entry[1].fresh is entry[0]:
                 self.head = head
                 return entry
             head += 1
         entries.clear()
-        self.head = self.dead = 0
+        self.head = 0
         return None
 
     def after(self, entry: Entry) -> Entry | None:
         """The first live entry behind `entry`. O(log entries), and those between that are dead."""
-        entries, token = self.entries, self.token
+        entries = self.entries
         for i in range(bisect_right(entries, entry, lo=self.head), len(entries)):
             found = entries[i]
-            if getattr(found[1], token) is found[0]:
+            if found[1].fresh is found[0]:
                 return found
         return None
 
@@ -89,11 +89,11 @@ class View:
         """Live jobs, in order; jobs that die meanwhile are passed over, jobs added meanwhile may be missed."""
         if self.first() is None:
             return
-        token, entries, i = self.token, self.entries, self.head
+        entries, i = self.entries, self.head
         last = None
         while i < len(entries):  # by index, not a copy: most loops stop early
             key, job = entries[i]
-            if getattr(job, token) is key and job is not last:  # the last one may have been taken out and put back
+            if job.fresh is key and job is not last:  # the last one may have been taken out and put back
                 last = job
                 yield job
             i += 1
@@ -102,7 +102,7 @@ class View:
 class Group:
     """The fresh jobs of one shape: a view a time limit, and the bound on the limits that could start now."""
 
-    __slots__ = ("asked", "bound", "epoch", "jobs", "limits", "queued", "sample", "views")
+    __slots__ = ("asked", "bound", "epoch", "limits", "queued", "sample", "views")
 
     def __init__(self, sample: Any) -> None:
         self.sample = sample
@@ -112,39 +112,33 @@ class Group:
         self.epoch = -1
         self.asked = 0
         self.queued = False
-        self.jobs = 0
 
     def add(self, entry: Entry, limit: float) -> None:
         view = self.views.get(limit)
         if view is None:
-            view = self.views[limit] = View("fresh")
+            view = self.views[limit] = View()
             insort(self.limits, limit)
         view.add(entry)
-        self.jobs += 1
 
     def remove(self, limit: float) -> None:
-        self.jobs -= 1
-        self.views[limit].drop()
+        view = self.views[limit]
+        if view.live > 1:
+            view.drop()
+        else:
+            del self.views[limit], self.limits[bisect_left(self.limits, limit)]
 
     def first(self, bound: float, after: Entry | None = None) -> tuple[Entry, float] | None:
         """The first job in queue order, behind `after`, whose limit is within `bound`; and its limit. O(limits within the bound)."""
         best: Entry | None = None
         best_limit = 0.0
-        gone = None
-        for limit in self.limits[: bisect_right(self.limits, bound)]:
+        for limit in self.limits:
+            if limit > bound:
+                break
             view = self.views[limit]
             entry = view.first() if after is None else view.after(after)
-            if entry is None:
-                gone = limit if after is None else gone
-            elif best is None or entry < best:
+            if entry is not None and (best is None or entry < best):
                 best, best_limit = entry, limit
-        if gone is not None:
-            self._prune()
         return None if best is None else (best, best_limit)
-
-    def _prune(self) -> None:
-        self.views = {limit: view for limit, view in self.views.items() if view.first() is not None}
-        self.limits = sorted(self.views)
 
 
 class PendingQueue:
@@ -155,12 +149,12 @@ class PendingQueue:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.order = View("key")
-        self.fresh = View("fresh")
+        self.fresh = View()
         self.reserved: dict[int, Key] = {}
         self.last_reserved: Key | None = None
         self.overtakers: list[Entry] = []
         self.size = 0
+        self._promised: dict[int, Job] = {}
         self._groups: dict[Any, Group] | None = None
         self._stale: list[Group] = []
         self._epoch = -1
@@ -172,13 +166,20 @@ class PendingQueue:
         return self.size
 
     def __iter__(self) -> Iterator[Job]:
-        return iter(self.order)
+        return self._all() if self.reserved else iter(self.fresh)
+
+    def _all(self) -> Iterator[Job]:
+        """Jobs in order, with a reservation or without; what `View` says of changes meanwhile holds here too."""
+        last: Key = ()
+        for job in merge(sorted(self._promised.values(), key=_by_key), self.fresh, key=_by_key):
+            if job.key is not None and last < job.key:  # it may have left, or lost its reservation
+                last = job.key
+                yield job
 
     def add(self, job: Job, key: Key) -> None:
         """Enter an eligible job. O(1) at the end of the queue."""
         job.key = key
         self.size += 1
-        self.order.add((key, job))
         self._add_fresh(job, key)
 
     def remove(self, job: Job) -> None:
@@ -187,10 +188,9 @@ class PendingQueue:
         if job.reserved is None:
             self._remove_fresh(job)
         else:
-            del self.reserved[job.jobid]
+            del self.reserved[job.jobid], self._promised[job.jobid]
             job.reserved = None
         job.key = None
-        self.order.drop()
 
     def reserve(self, job: Job, start: float) -> None:
         """Note the promised start of a job."""
@@ -198,13 +198,14 @@ class PendingQueue:
             self._remove_fresh(job)
             assert job.key is not None
             self.reserved[job.jobid] = job.key
+            self._promised[job.jobid] = job
             if self.last_reserved is None or self.last_reserved < job.key:
                 self.last_reserved = job.key
         job.reserved = start
 
     def unreserve(self, job: Job) -> None:
         """Note that a job has no promise any more."""
-        del self.reserved[job.jobid]
+        del self.reserved[job.jobid], self._promised[job.jobid]
         job.reserved = None
         assert job.key is not None
         self._revived += 1
@@ -217,69 +218,54 @@ class PendingQueue:
         limits within their bounds).
         """
         groups = self._index()
+        stale, self._stale = self._stale, []
+        for group in stale:
+            group.queued = False
         if self._epoch != gain:
             self._epoch = gain
-            for group in self._stale:
-                group.queued = False
-            self._stale = []
-            stale = [group for group in groups.values() if group.jobs]
+            unknown = stale = [group for group in groups.values() if group.limits]
             if len(stale) * 2 < len(groups):
                 self._groups = {group.sample.shape: group for group in stale}
-            unknown = stale
         else:
-            stale = self._stale
-            if not stale:
-                return
-            self._stale = []
-            for group in stale:
-                group.queued = False
-            stale = [group for group in stale if group.jobs]
+            stale = [group for group in stale if group.limits]
             unknown = [group for group in stale if group.epoch != gain]
         if unknown:
             for group, room in zip(unknown, rooms([group.sample for group in unknown]), strict=True):
                 group.epoch = gain
                 group.bound = room
-        heap: list[tuple[Entry, float, int, Group]] = []
-        for number, group in enumerate(stale):
+        heap: list[tuple[Entry, float, Group]] = []
+        for group in stale:
             if group.limits[0] <= group.bound:
                 group.asked = 0
                 found = group.first(group.bound)
                 if found is not None:
-                    heap.append((*found, number, group))
-        if not heap:
-            return
+                    heap.append((*found, group))
         heapify(heap)
+        started = 0
+        passed: dict[Group, Entry] = {}
         try:
-            yield from self._offer(heap, rooms)
+            while heap:
+                entry, limit, group = heap[0]
+                key, job = entry
+                if job.fresh is key:
+                    if group.asked != started:
+                        group.asked = started
+                        group.bound = min(group.bound, rooms([group.sample])[0])
+                    if limit <= group.bound:
+                        yield job
+                        if job.fresh is None:
+                            started += 1
+                        elif limit <= group.bound:  # neither started nor refused: the caller passed it over
+                            passed[group] = entry
+                            self._touch(group)
+                found = group.first(group.bound, passed.get(group))
+                if found is None:
+                    heappop(heap)
+                else:
+                    heapreplace(heap, (*found, group))
         finally:
             for *_, group in heap:  # whom the caller did not get to
                 self._touch(group)
-
-    def _offer(
-        self, heap: list[tuple[Entry, float, int, Group]], rooms: Callable[[list[Any]], list[float]]
-    ) -> Iterator[Job]:
-        """The jobs of groups, each with its first on the heap, in queue order."""
-        started = 0
-        passed: dict[int, Entry] = {}
-        while heap:
-            entry, limit, number, group = heap[0]
-            key, job = entry
-            if job.fresh is key:
-                if group.asked != started:
-                    group.asked = started
-                    group.bound = min(group.bound, rooms([group.sample])[0])
-                if limit <= group.bound:
-                    yield job
-                    if job.fresh is None:
-                        started += 1
-                    elif limit <= group.bound:  # neither started nor refused: the caller passed it over
-                        passed[number] = entry
-                        self._touch(group)
-            found = group.first(group.bound, passed.get(number))
-            if found is None:
-                heappop(heap)
-            else:
-                heapreplace(heap, (*found, number, group))
 
     def refuse(self, job: Job) -> None:
         """A fact until something is gained: no job of this shape with this limit or a longer one can start."""
@@ -329,7 +315,7 @@ class PendingQueue:
         heap: list[tuple[Entry, int]] = []
         for number, group in enumerate(groups):
             bound = sight.get(group.sample.shape, math.inf)
-            if group.jobs and group.limits[0] <= bound:
+            if group.limits and group.limits[0] <= bound:
                 found = group.first(bound, entry)
                 if found is not None:
                     heap.append((found[0], number))
@@ -355,11 +341,12 @@ class PendingQueue:
 
     def _add_fresh(self, job: Job, key: Key) -> None:
         job.fresh = key
-        self.fresh.add((key, job))
+        entry = (key, job)
+        self.fresh.add(entry)
         if self.last_reserved is not None and key < self.last_reserved:
-            self.overtakers.append((key, job))
+            self.overtakers.append(entry)
         if self._groups is not None:
-            self._file(job, key)
+            self._file(entry)
 
     def _remove_fresh(self, job: Job) -> None:
         job.fresh = None
@@ -367,14 +354,14 @@ class PendingQueue:
         if self._groups is not None:
             self._groups[job.request.shape].remove(job.request.duration or math.inf)
 
-    def _file(self, job: Job, key: Key) -> None:
+    def _file(self, entry: Entry) -> None:
         assert self._groups is not None
-        request = job.request
+        request = entry[1].request
         group = self._groups.get(request.shape)
         if group is None:
             group = self._groups[request.shape] = Group(request)
         limit = request.duration or math.inf
-        group.add((key, job), limit)
+        group.add(entry, limit)
         if limit <= group.bound or group.epoch != self._epoch:
             self._touch(group)
 
@@ -389,12 +376,12 @@ class PendingQueue:
             self._groups = {}
             for job in self.fresh:
                 assert job.fresh is not None
-                self._file(job, job.fresh)
+                self._file((job.fresh, job))
         return self._groups
 
     def check(self) -> None:
-        """Recompute the views from `order` and raise AssertionError where one differs."""
-        jobs = list(self.order)
+        """Compare the views with each other and raise AssertionError where one differs."""
+        jobs = list(self)
         assert len(jobs) == self.size, (len(jobs), self.size)
         assert [j.key for j in jobs] == sorted(j.key for j in jobs if j.key is not None)
         assert {j.jobid: j.key for j in jobs if j.reserved is not None} == self.reserved
@@ -403,5 +390,12 @@ class PendingQueue:
         if self._groups is not None:
             filed = [j for group in self._groups.values() for view in group.views.values() for j in view]
             assert sorted(j.jobid for j in filed) == sorted(j.jobid for j in fresh), "groups"
-            for group in self._groups.values():
-                assert group.jobs == sum(1 for view in group.views.values() for _ in view), "group count"
+            views = [view for group in self._groups.values() for view in group.views.values()]
+            assert all(view.live == len(list(view)) > 0 for view in views), "group count"
+            assert all(group.limits == sorted(group.views) for group in self._groups.values()), "limits of a group"
+        assert self.fresh.live == len(fresh), "fresh count"
+        assert self._promised.keys() == self.reserved.keys(), "promised jobs"
+
+
+def _by_key(job: Job) -> Key:
+    return job.key if job.key is not None else ()

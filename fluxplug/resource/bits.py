@@ -63,7 +63,7 @@ def lowest(mask: int, count: int) -> int:
     if count <= 1:
         return low if count else 0
     # Free cores and free nodes mostly start with a run that is long enough.
-    run = low * ((1 << count) - 1)
+    run = (low << count) - low
     if mask & run == run:
         return run
     if mask.bit_count() == count:

@@ -86,13 +86,13 @@ class Timeline:
         starts = self._starts
         if starts[0] >= now:
             return
-        gone = bisect_right(starts, now) - 1
+        gone = bisect_right(starts, now) - 1 if len(starts) > 1 else 0
         if gone:  # the block that is first now, and perhaps alone, forgets its extremes below
             del starts[:gone], self._blocks[:gone]
         block = self._blocks[0]
         times = block.times
-        past = bisect_right(times, now) - 1
-        if past:
+        if len(times) > 1 and times[1] <= now:
+            past = bisect_right(times, now) - 1
             del times[:past], block.free[:past]
         block.most = block.least = None
         times[0] = starts[0] = now
@@ -106,10 +106,13 @@ class Timeline:
             return
         block = self._blocks[0]
         times, free = block.times, block.free
-        first = bisect_left(times, start)
-        if first and (first == len(times) or times[first] != start):
-            times.insert(first, start)
-            free.insert(first, free[first - 1])
+        if start <= times[0]:
+            first = 0
+        else:
+            first = bisect_left(times, start)
+            if first == len(times) or times[first] != start:
+                times.insert(first, start)
+                free.insert(first, free[first - 1])
         if end == math.inf:
             last = len(times)
         else:
@@ -272,38 +275,79 @@ class Timeline:
                 run = None
         return run
 
-    def earlier(self, amount: int, duration: float, start: float, until: float = math.inf) -> float | None:
+    def earlier(
+        self,
+        amount: int,
+        duration: float,
+        start: float,
+        until: float = math.inf,
+        known: tuple[float, float] = (-math.inf, 0.0),
+    ) -> tuple[float | None, float]:
         """To where a promise of `amount` from `start` on could move forward, its own hole counted as free; None if nowhere.
 
         The answer begins the first stretch with `amount` free that lasts for `duration` or reaches `start`, among those that begin
-        before `until`. Nothing is changed, so that the many promises that cannot move cost one scan each. O(steps before the end of
-        the last stretch that is looked at).
+        before `until`. With it comes how long those last at most that were passed over. A caller who has `known` (time, seconds), that those
+        that end before that time last for so long at most, and too short, spares the search there. Nothing is changed, so that the many
+        promises that cannot move cost one scan each. O(steps from the known time to the end of the last stretch that is looked at).
         """
+        since, longest = known
+        last = min(until, start)
         run: float | None = None
-        several = len(self._starts) > 1
-        for block in self._blocks:
-            times = block.times
+        blocks, first = self._blocks, 0
+        several = len(blocks) > 1
+        if since > self._starts[0]:
+            number, first, run = self._before(since, amount)
+            if run is not None and run >= until:
+                return None, longest
+            if several:
+                blocks = blocks[number:]
+        for block in blocks:
+            times, free = block.times, block.free
             if several:
                 if run is None and times[0] >= until:
-                    return None
+                    return None, longest
                 if times[-1] < start and block.highest() < amount:
-                    if run is not None and times[0] - run >= duration:
-                        return run
-                    run = None
+                    if run is not None:
+                        if times[0] - run >= duration:
+                            return run, longest
+                        longest = max(longest, times[0] - run)
+                        run = None
+                    first = 0
                     continue
-            for time, free in zip(times, block.free):  # noqa: B905 - two lists of one length, in the hottest loop
-                if run is not None:
-                    if time - run >= duration:
-                        return run
-                elif time >= until:
-                    return None
-                if time >= start:
-                    return run
-                if free < amount:
-                    run = None
-                elif run is None:
-                    run = time
-        return run
+            for time, left in zip(times[first:], free[first:]) if first else zip(times, free):  # noqa: B905 - of one length, hot
+                if run is None:
+                    if time >= last:
+                        return None, longest
+                    if left >= amount:
+                        run = time
+                else:
+                    length = time - run
+                    if length >= duration or time >= start:
+                        return run, longest
+                    if left < amount:
+                        run = None
+                        if length > longest:
+                            longest = length
+            first = 0
+        return run, longest
+
+    def _before(self, time: float, amount: int) -> tuple[int, int, float | None]:
+        """The place (block, step) behind the last step before `time`, and since when `amount` is free there; None if it is not."""
+        number = max(bisect_left(self._starts, time) - 1, 0)
+        block = self._blocks[number]
+        first = i = bisect_left(block.times, time)
+        run: float | None = None
+        behind = number
+        while i or behind:
+            if not i:
+                behind -= 1
+                block = self._blocks[behind]
+                i = len(block.times)
+            i -= 1
+            if block.free[i] < amount:
+                break
+            run = block.times[i]
+        return number, first, run
 
     def room(self, amount: int, at: float) -> float:
         """For how many seconds `amount` is free from `at` on; -1 if it is not free then. O(steps until it is short)."""

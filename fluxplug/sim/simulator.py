@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 OUTCOMES = {"alloc": "refused", "cancel": "cancelled", "timeout": "timeout", "exec": "failed"}
 PROGRESS_EVERY = 1000
 
+_new = tuple.__new__  # a third of the cost of calling a NamedTuple
+_REST = tuple(ev.Submit._field_defaults[name] for name in ev.Submit._fields[4:])
+
 
 class Admission(Protocol):
     """What turns a job of a trace into a request: see `fluxplug.ingest`."""
@@ -94,7 +97,9 @@ class Simulator:
             while coming is not None and coming.submit == now:
                 self._submit(coming)
                 coming = self._next = next(self._jobs, None)
-            self._perform(handle(ev.Pass(now)), now)
+            actions = handle(_new(ev.Pass, (now,)))
+            if actions is not ev.NOTHING:
+                self._perform(actions, now)
             self.instants += 1
             if progress is not None and len(self.schedule) - shown >= PROGRESS_EVERY:
                 progress(len(self.schedule) - shown)
@@ -165,8 +170,8 @@ class Simulator:
         schedule.outcome.append("pending")
         schedule.queue.append(queue)
         self._active[job.id] = (row, run, killed, actual)
-        actions = self.engine.handle(ev.Submit(job.submit, job.id, request, queue))
-        if actions.log or actions.stop:
+        actions = self.engine.handle(_new(ev.Submit, (job.submit, job.id, request, queue, *_REST)))
+        if actions is not ev.NOTHING:
             self._perform(actions, job.submit)
 
     def _perform(self, actions: ev.Actions, now: float) -> None:
@@ -174,14 +179,14 @@ class Simulator:
             for entry in actions.log:
                 self._record(entry)
         schedule = self.schedule
-        for start in actions.start:
-            row, run, _, _ = self._active[start.jobid]
+        for jobid, R, _ in actions.start:  # noqa: N806 - the format's name
+            row, run, _, _ = self._active[jobid]
             schedule.start[row] = now
             schedule.outcome[row] = "running"
             if self._keep_ranks:
-                schedule.ranks[row] = str(start.R.ranks)
+                schedule.ranks[row] = str(R.ranks)
             self._sequence += 1
-            heappush(self._ends, (now + run, self._sequence, start.jobid))
+            heappush(self._ends, (now + run, self._sequence, jobid))
         for stop in actions.stop:
             row, _, _, _ = self._active[stop.jobid]
             schedule.outcome[row] = OUTCOMES.get(stop.reason, "failed")
@@ -202,14 +207,16 @@ class Simulator:
         active = self._active.pop(jobid, None)
         if active is None:
             return
-        self._moved.pop(jobid, None)
+        if self._moved:
+            self._moved.pop(jobid, None)
         row, _, killed, _ = active
         schedule = self.schedule
         schedule.end[row] = now
-        if schedule.outcome[row] == "running":
-            schedule.outcome[row] = "timeout" if killed else "completed"
-        actions = self.engine.handle(ev.Ended(now, jobid, 0 if schedule.outcome[row] == "completed" else 1 << 8))
-        if actions.log:
+        outcome = schedule.outcome[row]
+        if outcome == "running":
+            outcome = schedule.outcome[row] = "timeout" if killed else "completed"
+        actions = self.engine.handle(_new(ev.Ended, (now, jobid, 0 if outcome == "completed" else 1 << 8)))
+        if actions is not ev.NOTHING:
             self._perform(actions, now)
 
     def _apply(self, event: OutsideEvent) -> None:

@@ -188,7 +188,7 @@ class TestLazyDeletion:
         world = self.made(1000)
         for job in world.jobs[::-1][:990]:
             world.take(job)
-        assert len(world.queue.order.entries) < 100
+        assert len(world.queue.fresh.entries) < 100
         world.check()
 
     def test_jobs_that_leave_during_a_loop_are_passed_over(self):
@@ -229,7 +229,7 @@ class TestLazyDeletion:
             world.remove(1)
             world.again(0, 16)
             world.check()
-        assert len(world.queue.order.entries) < 100
+        assert len(world.queue.fresh.entries) < 100
 
 
 class TestOffers:

@@ -117,18 +117,27 @@ def test_questions(entries, now, data):
 
 
 @settings(deadline=None)
-@given(st.lists(takes, max_size=12), st.integers(1, TOTAL), st.integers(1, 30), times.filter(bool), ends)
-def test_to_where_a_promise_could_move(entries, amount, start, duration, until):
+@given(
+    st.lists(takes, max_size=12), st.integers(1, TOTAL), st.integers(1, 30), times.filter(bool), st.tuples(ends, times)
+)
+def test_to_where_a_promise_could_move(entries, amount, start, duration, bounds):
     """`earlier` with the promise at its place says what `earliest` says with it lifted, where that is before its start."""
+    until, since = bounds
     line, model = made(entries)
     if not model.fits(amount, duration, start):
         return
     lifted = model.earliest(amount, duration, 0)
     line.take(start, start + duration, amount)
     expected = lifted if lifted < start else None
-    assert line.earlier(amount, duration, start) == expected
-    bounded = line.earlier(amount, duration, start, until)
+    assert line.earlier(amount, duration, start)[0] == expected
+    bounded, longest = line.earlier(amount, duration, start, until)
     assert bounded == (expected if expected is not None and expected < until else None)
+    assert longest < duration
+    if bounded is None and longest:
+        assert line.earlier(amount, longest, start, until)[0] is not None, "there is a stretch that long"
+    known, longest = line.earlier(amount, duration, min(start, since), until)
+    if known is None:
+        assert line.earlier(amount, duration, start, until, (min(start, since), longest))[0] == bounded
     line.check()
 
 

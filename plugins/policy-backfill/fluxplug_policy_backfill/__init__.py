@@ -34,14 +34,16 @@ class Backfill(QueuePolicy):
         for job in pass_.due:
             pass_.start(job)
             yield
-        if pass_.reservations < self.depth:
+        full = pass_.reservations >= self.depth
+        if not full:
             for job in pass_.unreserved:
                 if not pass_.start(job):
                     pass_.reserve(job)
-                    if pass_.reservations >= self.depth:
+                    full = pass_.reservations >= self.depth
+                    if full:
                         break
                 yield
-        if pass_.reservations >= self.depth:
+        if full:
             for job in pass_.startable:
                 pass_.start(job)
                 yield

@@ -65,11 +65,12 @@ class Ledger:
                 have = machine.full[i]
                 self.idle ^= mask
             left = (have[0] ^ cores, have[1] ^ gpus)
-            if left == NOTHING:
-                self.part.pop(i, None)
-            else:
+            if left[0] or left[1]:
                 self.part[i] = left
-            self._move(mask, machine.key(have), machine.key(left))
+            else:
+                self.part.pop(i, None)
+            before = have[0].bit_count() * machine.stride + have[1].bit_count()
+            self._move(mask, before, before - cores.bit_count() * machine.stride - gpus.bit_count())
             return
         key = machine.key
         idle = mask & self.idle
@@ -95,7 +96,8 @@ class Ledger:
                 self.idle ^= mask
             elif now != NOTHING:
                 self.part[i] = now
-            self._move(mask, machine.key(have), machine.key(now))
+            before = have[0].bit_count() * machine.stride + have[1].bit_count()
+            self._move(mask, before, before + cores.bit_count() * machine.stride + gpus.bit_count())
             return
         # Where the piece is all that a rank has, the rank becomes idle, and nothing of it was free.
         whole = mask & machine.kinds.get((cores, gpus), 0)

@@ -61,7 +61,10 @@ def _slots(ledger: Ledger, demand: Demand, eligible: int | None) -> tuple[list[P
             ranks ^= chosen
         if left and ranks:  # and the next one gets the rest
             slots = int(left)
-            _pieces(ledger, ranks & -ranks, slots * size, slots * gpus, pieces)
+            chosen = ranks & -ranks
+            i = chosen.bit_length() - 1
+            free = ledger.part.get(i) or ledger.machine.full[i]
+            pieces.append((chosen, lowest(free[0], slots * size), lowest(free[1], slots * gpus) if gpus else 0, 1))
             granted += slots
             left = 0
         if not left:
@@ -175,7 +178,7 @@ def _pieces(ledger: Ledger, chosen: int, cores: int, gpus: int, out: list[Part])
     if chosen & (chosen - 1) == 0:
         i = chosen.bit_length() - 1
         free = ledger.part.get(i) or ledger.machine.full[i]
-        out.append((chosen, lowest(free[0], cores), lowest(free[1], gpus), 1))
+        out.append((chosen, lowest(free[0], cores), lowest(free[1], gpus) if gpus else 0, 1))
         return
     idle = chosen & ledger.idle
     if idle:

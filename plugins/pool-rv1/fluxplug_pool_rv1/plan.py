@@ -69,7 +69,7 @@ class Plan:
         self.total: Timeline | None = None
         self.now = now
         self.version = 0
-        self._ends: list[tuple[float, int]] = []
+        self.ends: list[tuple[float, int]] = []
         self._overdue: dict[int, float] = {}
         self._bound: tuple[Demand, float, int, Named] | None = None
         self._wants: dict[Demand, Want] = {}
@@ -78,7 +78,8 @@ class Plan:
         if self.single:
             cores, gpus = machine.full[0]
             self.classes = [1]
-            self.lines = [Timeline(n if usable else 0, now) for n in (cores.bit_count(), gpus.bit_count())]
+            counts = (cores.bit_count(), gpus.bit_count()) if gpus else (cores.bit_count(),)
+            self.lines = [Timeline(n if usable else 0, now) for n in counts]
         else:
             self.classes = node_classes(machine)
             self.lines = [Timeline((mask & usable).bit_count(), now) for mask in self.classes]
@@ -89,9 +90,12 @@ class Plan:
         """A job holds these pieces from now on, until `end` as far as is known."""
         self.version += 1
         if end < math.inf:
-            heappush(self._ends, (end, jobid))
-        for part in parts:
-            self._hold(jobid, part, start, end)
+            heappush(self.ends, (end, jobid))
+        if self.single:
+            self._hold_of_one(parts, start, end)
+        else:
+            for part in parts:
+                self._hold(jobid, part, start, end)
         self.held[jobid] = (parts, end)  # last: a node that is first tracked here must not take it for an old holder
 
     def give(self, jobid: int, parts: Sequence[Part], now: float, rest: Sequence[Part]) -> None:
@@ -103,8 +107,7 @@ class Plan:
             self.renewal.open(now, end)
         if rest:
             self.held[jobid] = (rest, end)
-        for part in parts:
-            self._let_go(jobid, part, now, end)
+        self._release(jobid, parts, now, end)
 
     def move_end(self, jobid: int, now: float, end: float) -> None:
         """The planned end of a holder changes."""
@@ -112,8 +115,7 @@ class Plan:
         self._overdue.pop(jobid, None)
         if old > end:
             self.renewal.open(end, old)
-        for part in parts:
-            self._let_go(jobid, part, now, old)
+        self._release(jobid, parts, now, old)
         self.take(jobid, parts, now, end)
 
     def advance(self, now: float) -> None:
@@ -121,7 +123,7 @@ class Plan:
 
         Amortised O(log holders) for each.
         """
-        ends = self._ends
+        ends = self.ends
         if self.now == now and not (ends and ends[0][0] <= now):
             return
         self.now = now
@@ -158,14 +160,28 @@ class Plan:
             mask, cores, _, _ = part
             self.total.take(start, end, sign * cores.bit_count() * (mask & self.usable).bit_count())
 
+    def _hold_of_one(self, parts: Sequence[Part], start: float, end: float, sign: int = 1) -> None:
+        """Take pieces of the single node from its lines, or give them back."""
+        if not self.usable or end <= start:
+            return
+        line = self.lines[0]
+        if self.now != start:
+            line.advance(start)  # a step less to make
+        for _, cores, gpus, _ in parts:
+            line.take(start, end, sign * cores.bit_count())
+            if gpus:
+                self.lines[1].take(start, end, sign * gpus.bit_count())
+
+    def _release(self, jobid: int, parts: Sequence[Part], now: float, end: float) -> None:
+        """Give back pieces that were held until `end`."""
+        if self.single:
+            self._hold_of_one(parts, now, end, -1)
+        else:
+            for part in parts:
+                self._let_go(jobid, part, now, end)
+
     def _hold(self, jobid: int, part: Part, start: float, end: float) -> None:
         mask, cores, gpus, _ = part
-        if self.single:
-            if self.usable:
-                self.lines[0].take(start, end, cores.bit_count())
-                if gpus:
-                    self.lines[1].take(start, end, gpus.bit_count())
-            return
         self._sum(part, start, end, 1)
         named = mask & self.tracked_mask
         whole = mask & self.machine.kinds.get((cores, gpus), 0) & ~named
@@ -174,15 +190,7 @@ class Plan:
             self.track(i, jobid, start, end)
 
     def _let_go(self, jobid: int, part: Part, now: float, end: float) -> None:
-        mask, cores, gpus, _ = part
-        if self.single:
-            if self.usable and end > now:
-                self.lines[0].advance(now)
-                self.lines[0].take(now, end, -cores.bit_count())
-                if gpus:
-                    self.lines[1].advance(now)
-                    self.lines[1].take(now, end, -gpus.bit_count())
-            return
+        mask = part[0]
         self._sum(part, now, end, -1)
         named = mask & self.tracked_mask
         if end > now:
@@ -444,7 +452,9 @@ class Plan:
         """
         found: list[float] = []
         by_shape, naming = self._by_shape, self.naming
-        drops: dict[int, list[tuple[float, int]]] = {}
+        free = 0
+        known: Timeline | None = None  # the line that `free` and `falls` are of: mostly the same for all
+        falls: list[tuple[float, int]] | None = None
         for request in requests:
             want = by_shape.get(request.shape)
             if want is None:
@@ -453,19 +463,20 @@ class Plan:
             if line is None or naming or (want.units and self.counting):
                 found.append(math.inf if shared.enough_free(self, demand_of(request.shape)) else -1.0)
                 continue
+            if line is not known:
+                known, free, falls = line, line.free_now, None
             amount = want.amount
-            if line.free_now < amount:
+            if amount > free:
                 found.append(-1.0)
                 continue
             if len(self.promises) > FEW:
                 room = line.room(amount, now)
             else:
-                falls = drops.get(id(line))
                 if falls is None:
-                    falls = drops[id(line)] = self._falls(line, now)
+                    falls = self._falls(line, now)
                 room = math.inf
-                for time, free in falls:
-                    if free < amount:
+                for time, left in falls:
+                    if left < amount:
                         room = time - now
                         break
             if want.gpus:
@@ -475,7 +486,9 @@ class Plan:
 
     def _falls(self, line: Timeline, now: float) -> list[tuple[float, int]]:
         """(time, free) where less is free than at any time before, ascending: that is only where promises begin."""
-        starts = sorted({promise.start for promise in self.promises.values() if promise.start > now})
+        starts = [promise.start for promise in self.promises.values() if promise.start > now]
+        if len(starts) > 1:
+            starts.sort()
         least = line.free_now
         found = []
         for time in starts:

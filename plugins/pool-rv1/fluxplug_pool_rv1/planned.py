@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Planned(ResourcePoolImplementation):
-    """Reservations over a ledger. Mixed into `Rv1Pool`, which says what is held and calls `_planned_...` after each change."""
+    """Reservations over a ledger. Mixed into `Rv1Pool`, which says what is held and calls `_taken`, `_given_back`, `_end_changed` and `_availability_changed`."""
 
     _plan: Plan | None = None
     _plans_amounts: bool = True
@@ -42,30 +42,35 @@ class Planned(ResourcePoolImplementation):
 
     def _planning(self) -> Plan:
         """The plan, brought to the present."""
-        plan = self._plan
+        plan, now = self._plan, self.clock.now()
         if plan is None:
-            now = self.clock.now()
             plan = self._plan = Plan(self._machine, self._ledger, self._usable, now)
             for jobid, held in self._jobs.items():
                 plan.take(jobid, held.parts, now, held.end)
-        plan.advance(self.clock.now())
+        if plan.now != now or (plan.ends and plan.ends[0][0] <= now):
+            plan.advance(now)
         return plan
 
-    def _planned_taken(self, jobid: int, parts: Sequence[Part], end: float) -> None:
+    # What the pool tells after each change. A subclass that listens too calls these.
+
+    def _taken(self, jobid: int, parts: Sequence[Part], end: float) -> None:
+        """A job has taken these pieces until `end` (infinite: no end)."""
         if self._plan is not None:
             self._plan.take(jobid, parts, self.clock.now(), end)
 
-    def _planned_given_back(self, jobid: int, parts: Sequence[Part]) -> None:
+    def _given_back(self, jobid: int, parts: Sequence[Part], final: bool) -> None:
+        """A job has given these pieces back; `final` if they were the last."""
         if self._plan is not None:
-            held = self._jobs.get(jobid)
-            self._plan.give(jobid, parts, self.clock.now(), held.parts if held is not None else ())
+            self._plan.give(jobid, parts, self.clock.now(), () if final else self._jobs[jobid].parts)
 
-    def _planned_end(self, jobid: int, end: float) -> None:
+    def _end_changed(self, jobid: int, parts: Sequence[Part], before: float, end: float) -> None:
+        """The planned end of a job has moved."""
+        del parts, before
         if self._plan is not None:
             self._plan.move_end(jobid, self.clock.now(), end)
 
-    def _planned_anew(self) -> None:
-        """Ranks came or went: the plan is made again, with the promises as they are bound."""
+    def _availability_changed(self) -> None:
+        """Ranks went up or down, or were removed: the plan is made again, with the promises as they are bound."""
         old, self._plan = self._plan, None
         if old is not None and old.promises:
             plan = self._planning()
@@ -92,7 +97,7 @@ class Planned(ResourcePoolImplementation):
         if demand.most != demand.least:
             plan.advance(now)
             counted = naming.for_range(plan, demand, request.duration or math.inf)
-        own = plan.lift(jobid, now)
+        own = plan.lift(jobid, now) if jobid in plan.promises else None
         try:
             if not plan.promises:
                 return self.place(jobid, request)
@@ -108,8 +113,10 @@ class Planned(ResourcePoolImplementation):
                 plan.put_back(jobid, own, now)
             raise
         finally:
-            naming.take_back(plan, counted)
-            naming.relax(plan)
+            if counted:
+                naming.take_back(plan, counted)
+            if plan.naming:
+                naming.relax(plan)
 
     def earliest_start(self, request: ResourceRequest, after: float) -> float | None:
         if not self._plans_amounts:

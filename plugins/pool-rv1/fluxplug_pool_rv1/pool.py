@@ -39,23 +39,24 @@ if TYPE_CHECKING:
 MAX_DEMANDS = 4096
 _LOG_WARNING = 4
 
-_OF_A_SET = frozenset(
-    [
-        "copy_constraint",
-        "copy_ranks",
-        "diff",
-        "get_properties",
-        "host_ranks",
-        "intersect",
-        "ncores",
-        "ngpus",
-        "nnodes",
-        "nodelist",
-        "properties",
-        "rlist",
-        "union",
-    ]
+_OF_A_SET = (
+    "copy_constraint",
+    "copy_ranks",
+    "diff",
+    "get_properties",
+    "host_ranks",
+    "intersect",
+    "ncores",
+    "ngpus",
+    "nnodes",
+    "nodelist",
+    "properties",
+    "rlist",
+    "union",
 )
+
+
+_new = tuple.__new__  # a third of the cost of calling a NamedTuple
 
 
 class Held(NamedTuple):
@@ -164,44 +165,34 @@ class Rv1Pool(Planned):
         """
         if jobid in self._jobs:
             raise ValueError(f"job {jobid} already holds resources")
-        parts, nslots = self._find(request, eligible, caps)
+        demand = self._demands.get(request.shape) or self._demand(request.shape)
+        if demand.reason is not None or self._own_feasibility:
+            self._check_feasibility(request)
+        if demand.match is not None:
+            eligible = demand.match if eligible is None else eligible & demand.match
+        if self._usable != self._machine.everything:
+            eligible = self._usable if eligible is None else eligible & self._usable
+        if self._by_candidates:
+            candidates = collect(self._ledger, demand, self._up, eligible, caps)
+            chosen, nslots = self._select_resources(self._sort_candidates(candidates), request)
+            parts = pieces(self._ledger, chosen)
+        else:
+            parts, granted = self._choose(demand, eligible, caps)
+            if granted < demand.least:
+                raise InsufficientResources
+            nslots = demand.slots_on(granted) if demand.nodes else granted
         take = self._ledger.take
         for piece in parts:
             take(piece)
         duration = request.duration
         end = self.clock.now() + duration if duration else self._expiration or math.inf
-        self._jobs[jobid] = Held(parts, end, not duration)
+        self._jobs[jobid] = _new(Held, (parts, end, not duration))
         self.generation += 1
         self._taken(jobid, parts, end)
         return Allocation(self._machine, parts, nslots)
 
-    def _find(
-        self, request: ResourceRequest, eligible: int | None = None, caps: Caps | None = None
-    ) -> tuple[list[Part], int]:
-        """The pieces that a request would get now, and its slots; changes nothing. Raises as `place` does."""
-        demand = self._demand(request.shape)
-        if demand.reason is not None or self._own_feasibility:
-            self._check_feasibility(request)
-        eligible = self._eligible(demand, eligible)
-        if self._by_candidates:
-            candidates = collect(self._ledger, demand, self._up, eligible, caps)
-            chosen, nslots = self._select_resources(self._sort_candidates(candidates), request)
-            return pieces(self._ledger, chosen), nslots
-        parts, granted = self._choose(demand, eligible, caps)
-        if granted < demand.least:
-            raise InsufficientResources
-        return parts, demand.slots_on(granted)
-
     def _choose(self, demand: Demand, eligible: int | None, caps: Caps | None) -> tuple[list[Part], int]:
         return choose(self._ledger, demand, eligible, caps)
-
-    def _eligible(self, demand: Demand, eligible: int | None = None) -> int | None:
-        """The mask of the ranks that a demand may use now; None for all."""
-        if demand.match is not None:
-            eligible = demand.match if eligible is None else eligible & demand.match
-        if self._usable != self._machine.everything:
-            eligible = self._usable if eligible is None else eligible & self._usable
-        return eligible
 
     def free(self, jobid: int, R: RLike | None = None, final: bool = False) -> None:  # noqa: N803
         """Take back what a job holds: all of it, or what is in R. A job that holds nothing is ignored.
@@ -363,24 +354,6 @@ class Rv1Pool(Planned):
             self.generation += 1
             self._availability_changed()
 
-    # Where a planner listens. Each is called after the change.
-
-    def _taken(self, jobid: int, parts: Sequence[Part], end: float) -> None:
-        """A job has taken these pieces until `end` (infinite: no end)."""
-        self._planned_taken(jobid, parts, end)
-
-    def _given_back(self, jobid: int, parts: Sequence[Part], final: bool) -> None:  # noqa: ARG002 - for subclasses
-        """A job has given these pieces back; `final` if they were the last."""
-        self._planned_given_back(jobid, parts)
-
-    def _end_changed(self, jobid: int, parts: Sequence[Part], before: float, end: float) -> None:  # noqa: ARG002
-        """The planned end of a job has moved."""
-        self._planned_end(jobid, end)
-
-    def _availability_changed(self) -> None:
-        """Ranks went up or down, or were removed."""
-        self._planned_anew()
-
     # Pools and sets made of it.
 
     def copy(self) -> Rv1Pool:
@@ -443,12 +416,6 @@ class Rv1Pool(Planned):
     def dumps(self) -> str:
         """All there is, as short text."""
         return self.to_set().dumps()
-
-    def __getattr__(self, name: str) -> Any:
-        """What a resource set tells and derives, of all there is: Flux's pool is such a set, ours makes one when asked."""
-        if name in _OF_A_SET:
-            return getattr(self.to_set(), name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def impl(self) -> Rv1Pool:
@@ -525,6 +492,15 @@ class Rv1Pool(Planned):
         if self._usable != self._up & self._present:
             raise AssertionError("the mask of usable ranks is stale")
         self._check_plan()
+
+
+def _of_a_set(name: str) -> property:
+    """What a resource set tells or derives, of all there is: Flux's pool is such a set, ours makes one when asked."""
+    return property(lambda pool: getattr(pool.to_set(), name), doc=getattr(Rv1Set, name).__doc__)
+
+
+for _name in _OF_A_SET:  # not by __getattr__, which makes every access to any attribute slow
+    setattr(Rv1Pool, _name, _of_a_set(_name))
 
 
 def _no_log(level: int, text: str) -> None:

@@ -11,7 +11,7 @@ Promises that are not an amount of one line (several classes, parts of nodes, GP
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_right, insort
 from typing import TYPE_CHECKING, Any
 
 from sortedcontainers import SortedDict
@@ -25,8 +25,14 @@ if TYPE_CHECKING:
 FEW = 8
 """So many promises are all looked at: finding out who could be left out costs more."""
 
+MANY = 256
+"""So many promises are picked by amount with a look at each; of more, groups by amount."""
+
 MAX_OPENINGS = 64
 """More openings than this are taken as one, from the first to the last."""
+
+Shown = tuple[list[int], list[float], list[float]]
+"""Of one line: amounts, ascending; for each how long a stretch of it lasts at most, and up to what start of a promise that is known"""
 
 Waiting = list[tuple[Any, int, "Promise"]]
 """(place in the queue, jobid, promise)"""
@@ -70,27 +76,38 @@ class Renewal:
     def run(self, queue: str, promised: Mapping[int, Any], demand_of: Any, now: float) -> list[tuple[int, float]]:
         """One round for one queue; `promised` maps its jobs to their places. Returns (jobid, start) of those that moved.
 
-        What one search has shown, that no stretch before some time is long enough, holds for every later promise of the same amount that
-        lasts as long or longer and begins no later, unless it can slide forward from where it is: that is `barred`. A promise that moves
-        only opens what lies after its old start.
+        What one search has shown, how long the longest stretch is, holds for every later promise of as much or more: one that lasts longer
+        cannot move, unless it can slide forward from where it is. A search that came to its promise's start before it came to the end of
+        the openings has shown this for the time before that start: the next search goes on from there. A promise that moves only
+        opens what lies after its old start, and after its new end.
         """
         plan = self.plan
-        for each in plan.every_line():
-            each.advance(now)
-        everybody = len(promised) <= FEW
-        if everybody:
-            self._seen[queue] = self._sequence
-            until, level = math.inf, 0
+        if plan.now != now:
+            for each in plan.every_line():
+                each.advance(now)
+        seen = self._seen.get(queue)
+        self._seen[queue] = self._sequence
+        if len(promised) == 1:
+            self._forget()
+            return self._alone(next(iter(promised)), demand_of, now)
+        everybody = seen is None or len(promised) <= FEW
+        until, level = math.inf, -1
+        if seen is None or everybody:
             promises = plan.promises
             waiting = [(place, jobid, promises[jobid]) for jobid, place in promised.items() if jobid in promises]
         else:
-            until, level = self._reach(queue, now)
+            until, level = self._reach(seen, now)
             waiting = self._between(-1, level, promised)
             waiting += [
                 (promised[jobid], jobid, promise) for jobid, promise in self._others.items() if jobid in promised
             ]
-        waiting.sort()
-        barred: dict[tuple[int, int], tuple[float, float]] = {}
+        self._forget()
+        if len(waiting) > 1:
+            waiting.sort()
+        shown: dict[int, Shown] = {}
+        nothing: Shown = ([], [], [])
+        amounts, lengths, before = nothing
+        current = None
         moved = []
         i = 0
         while i < len(waiting):
@@ -103,12 +120,28 @@ class Renewal:
             if line is None:
                 start = plan.renew_one(jobid, promise, demand_of(promise.request), now)
             else:
-                known = barred.get(promise.mark)
-                if known is not None and end - old >= known[0] and old <= known[1] and line.free_before(old) < amount:
-                    continue
-                start = line.earlier(amount, end - old, old, until)
+                if line is not current:
+                    current = line
+                    amounts, lengths, before = shown.setdefault(promise.mark[0], ([], [], []))
+                at = bisect_right(amounts, amount)
+                if at and end - old > lengths[at - 1]:
+                    if old <= before[at - 1]:
+                        if line.free_before(old) < amount:
+                            continue
+                        start, longest = line.earlier(amount, end - old, old, until)
+                    else:
+                        known = (before[at - 1], lengths[at - 1])
+                        start, longest = line.earlier(amount, end - old, old, until, known)
+                else:
+                    start, longest = line.earlier(amount, end - old, old, until)
                 if start is None:
-                    barred[promise.mark] = (end - old, old)
+                    reach = old if old < until else math.inf
+                    if at and amounts[at - 1] == amount:
+                        lengths[at - 1], before[at - 1] = longest, reach
+                    else:
+                        amounts.insert(at, amount)
+                        lengths.insert(at, longest)
+                        before.insert(at, reach)
                     continue
                 plan.shift(promise, start)
             if start is None:
@@ -117,9 +150,8 @@ class Renewal:
             opened = max(old, start + (end - old))
             self.open(opened, end)
             until = max(until, end)
-            for mark, (duration, before) in barred.items():
-                if before > old:
-                    barred[mark] = (duration, old)
+            for _, _, before in shown.values():
+                before[:] = [min(time, opened) for time in before]
             if everybody:
                 continue
             here = self._most(opened, end)
@@ -130,13 +162,38 @@ class Renewal:
                 level = here
         return moved
 
-    def _reach(self, queue: str, now: float) -> tuple[float, int]:
-        """How far the openings since the last round of this queue reach, and the most that is free in one."""
-        seen = self._seen.get(queue, 0)
-        self._seen[queue] = self._sequence
-        self.openings = [(n, max(start, now), end) for n, start, end in self.openings if end > now]
-        fresh = [(start, end) for n, start, end in self.openings if n > seen]
-        return max((end for _, end in fresh), default=now), max((self._most(*opening) for opening in fresh), default=-1)
+    def _alone(self, jobid: int, demand_of: Any, now: float) -> list[tuple[int, float]]:
+        """A round for the only promise of a queue."""
+        plan = self.plan
+        promise = plan.promises.get(jobid)
+        if promise is None or promise.start <= now:
+            return []
+        old, end, line = promise.start, promise.end, promise.line
+        if line is None:
+            start = plan.renew_one(jobid, promise, demand_of(promise.request), now)
+        else:
+            start, _ = line.earlier(promise.amount, end - old, old)
+            if start is not None:
+                plan.shift(promise, start)
+        if start is None:
+            return []
+        self.open(max(old, start + (end - old)), end)
+        return [(jobid, start)]
+
+    def _forget(self) -> None:
+        """Drop the openings that every queue has seen."""
+        if self.openings:
+            last = min(self._seen.values())
+            self.openings = [opening for opening in self.openings if opening[0] > last]
+
+    def _reach(self, seen: int, now: float) -> tuple[float, int]:
+        """How far the openings after the one numbered `seen` reach, and the most that is free in one."""
+        until, level = now, -1
+        for number, start, end in self.openings:
+            if number > seen and end > now:
+                until = max(until, end)
+                level = max(level, self._most(max(start, now), end))
+        return until, level
 
     def _most(self, start: float, end: float) -> int:
         plan = self.plan
@@ -145,7 +202,14 @@ class Renewal:
         return max(line.most(start, end) for line in plan.every_line())
 
     def _between(self, low: int, high: int, promised: Mapping[int, Any]) -> Waiting:
-        """The promises to `promised` jobs of amounts over `low` and up to `high`. O(promises of these amounts)."""
+        """The promises to `promised` jobs of amounts over `low` and up to `high`: by a look at all, or O(promises of these amounts)."""
+        if len(promised) <= MANY:
+            promises = self.plan.promises
+            return [
+                (place, jobid, promise)
+                for jobid, place in promised.items()  # these are in the order of the queue but for a few
+                if (promise := promises.get(jobid)) and low < promise.amount <= high and promise.line is not None
+            ]
         found: Waiting = []
         for amount in self._by_amount.irange(low, high, inclusive=(False, True)):
             group = self._by_amount[amount]

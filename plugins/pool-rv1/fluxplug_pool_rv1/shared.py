@@ -196,10 +196,12 @@ def enough_free(plan: Plan, demand: Demand) -> bool:
     future = _Future(plan, demand)
     if demand.exclusive:
         idle = plan.ledger.idle & future.scope
-        return (
-            sum(future.worth_idle(i) for i in members(lowest(idle, min(idle.bit_count(), demand.least))))
-            >= demand.least
+        fit = sum(
+            (idle & ranks).bit_count() * future.worth_idle(ranks.bit_length() - 1)
+            for ranks in plan.classes
+            if idle & ranks
         )
+        return fit >= demand.least
     return future.units + future.idle_units() >= demand.least
 
 

@@ -65,6 +65,15 @@ def test_slots_above_nodes_get_whole_slots():
     pool.check()
 
 
+def test_an_idle_node_that_is_too_small_does_not_stand_for_those_that_are_not():
+    small_first = [{"rank": "0", "children": {"core": "0"}}, {"rank": "1-2", "children": {"core": "0-1"}}]
+    pool = Rv1Pool({"version": 1, "execution": {"R_lite": small_first}}, clock=ManualClock(100))
+    pool.alloc(1, slots(1, duration=10))
+    request = nodes(1, 2, exclusive=True, duration=10)
+    assert pool.earliest_start(request, 100) == 100
+    assert pool.rooms([request]) == [float("inf")]
+
+
 def test_an_exclusive_node_must_hold_the_slots():
     pool = pool_of()
     wide = ask(vertex("node", 1, vertex("slot", 8, vertex("core", 1)), exclusive=True))

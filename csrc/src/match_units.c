@@ -73,8 +73,9 @@ static uint32_t link_into(const fg_matcher *m, uint32_t v) {
     return low < m->kid_start[parent + 1] ? low : FG_NONE;
 }
 
-/* Whether the root leads to a vertex. */
+/* Whether the root leads to a vertex. O(1) in a tree. */
 static bool is_reached(const fg_matcher *m, uint32_t v) {
+    if (m->graph->tree) return fgg_is_below(m->graph, v, m->root);
     while (v != m->root && link_into(m, v) != FG_NONE) v = m->graph->parent[v];
     return v == m->root;
 }

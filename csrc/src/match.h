@@ -206,6 +206,8 @@ bool fgx_is_untouched(const fg_matcher *m, uint32_t v, int64_t at, int64_t durat
 /* Whether a vertex may be taken: as a whole, or shared, whatever is wanted below it. */
 bool fgx_is_open(const fg_matcher *m, uint32_t v, bool whole, int64_t at, int64_t duration);
 bool fgx_filter_fits(const fg_matcher *m, uint32_t v, const int64_t *needs, int64_t at, int64_t duration);
+/* How much of a type is left below v by its filter; INT64_MAX where that does not count the type. */
+int64_t fgx_filter_left(const fg_matcher *m, uint32_t v, uint32_t type, int64_t at, int64_t duration);
 int64_t fgx_filter_earliest(const fg_matcher *m, uint32_t v, const int64_t *needs, int64_t from, int64_t duration);
 int fgx_book(fg_matcher *m, uint32_t v, int64_t at, int64_t duration, int64_t amount);
 int fgx_check_in(fg_matcher *m, uint32_t v, int64_t at, int64_t duration);

@@ -294,10 +294,12 @@ int fg_feasible(fg_matcher *m, fg_request *request, int quick, fg_outcome *outco
     set_whole(m, request, NULL, 0, 1);
     run r = {.m = m, .request = request, .operation = FG_WITHOUT_ALLOCATING, .duration = 1, .out = outcome, .quick = quick != 0, .deep = true};
     outcome->verdict = FG_NEVER;
+    m->strict = true; /* what is taken whole is one mark */
     for (uint32_t i = 0; i < request->variants && outcome->verdict != FG_DONE && r.code == FG_OK; i++) {
         fgx_walk walk = walk_at(&r, i, FGX_FAR, FGX_EVER);
         if (try(&r, &walk)) take(&r, &walk, FGX_NOTHING, 1);
     }
+    m->strict = false;
     set_whole(m, request, NULL, 0, 0);
     return r.code == FG_OK ? show(m, outcome) : r.code;
 }

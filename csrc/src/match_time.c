@@ -39,6 +39,16 @@ bool fgx_filter_fits(const fg_matcher *m, uint32_t v, const int64_t *needs, int6
     return true;
 }
 
+int64_t fgx_filter_left(const fg_matcher *m, uint32_t v, uint32_t type, int64_t at, int64_t duration) {
+    const fgx_filter *filter = &m->filters[m->filter[v]];
+    const fgx_layout *layout = layout_of(m, filter);
+    uint32_t index = fgx_counted_index(m, type), i = 0;
+    while (i < layout->count && m->layout_types[layout->first + i] != index) i++;
+    if (!m->filter[v] || index == FG_NONE || i == layout->count) return INT64_MAX;
+    const fg_planner *planner = m->filter_plans[filter->first + i];
+    return planner ? fg_planner_available(planner, at, duration) : m->filter_totals[filter->first + i];
+}
+
 int64_t fgx_filter_earliest(const fg_matcher *m, uint32_t v, const int64_t *needs, int64_t from, int64_t duration) {
     const fgx_filter *filter = &m->filters[m->filter[v]];
     const fgx_layout *layout = layout_of(m, filter);

@@ -85,6 +85,13 @@ static bool is_deep_slot(const fgx_walk *walk, uint32_t v, const fgx_list *list,
     return walk->deep && list->slots && (walk->m->graph->type[v] == FGG_TYPE_node || (walk->nodes && how->entry != FG_NONE));
 }
 
+/* Whether there might be something of a list below a vertex. */
+static bool may_have(const fgx_walk *walk, uint32_t v, const fgx_list *list) {
+    for (uint32_t i = 0; i < list->count; i++)
+        if (fgx_filter_left(walk->m, v, item(walk, list, i)->type, walk->at, walk->duration) > 0) return true;
+    return list->count == 0;
+}
+
 static bool is_passed(const fgx_walk *walk, uint32_t type) {
     return walk->deep && walk->nodes && !walk->request->named[type];
 }
@@ -318,6 +325,8 @@ static bool visit(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, bo
     if (walk->level > FG_MAX_DEPTH) return stops(walk, FG_LIMIT);
     for (uint32_t i = 0; i < list->count; i++) exclusive = exclusive || (item(walk, list, i)->type == type && item(walk, list, i)->exclusive == 1);
     if (!relate(walk, v, wanted, pristine, &how) || !fgx_passes(walk, v, wanted, exclusive)) return false;
+    bool passed = how.entry == FG_NONE && how.slots == FG_NONE && is_passed(walk, type);
+    if (passed && !may_have(walk, v, &request->lists[wanted])) return fails(walk, EBUSY);
     m->seen[v] = m->walk;
     int64_t factor = 0;
     if (m->options.node_centric && type == FGG_TYPE_node) {
@@ -328,7 +337,7 @@ static bool visit(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, bo
     walk->level++;
     walk->nodes += type == FGG_TYPE_node;
     if (how.slots != FG_NONE) explore_slots(walk, v, &how);
-    else explore(walk, v, how.following, how.pristine, exclusive, how.entry == FG_NONE && is_passed(walk, type) ? walk->multiplier : 1);
+    else explore(walk, v, how.following, how.pristine, exclusive, passed ? walk->multiplier : 1);
     walk->level--;
     walk->nodes -= type == FGG_TYPE_node;
     walk->factors = (int64_t)((uint64_t)walk->factors - (uint64_t)factor);

@@ -151,7 +151,7 @@ typedef struct fg_units {
     int64_t rank, type, low, high;
 } fg_units;
 int64_t fg_units_of(fg_matcher *matcher, const int64_t *job, const fg_units **units);
-int fg_enter(fg_matcher *matcher, const fg_span *span, const fg_units *units, uint32_t count);
+int fg_enter(fg_matcher *matcher, const fg_span *span, const fg_units *units, uint32_t count, const uint32_t *others, uint32_t other_count);
 fg_matcher *fg_matcher_copy(const fg_matcher *matcher, const fg_allocator *allocator, int *code);
 int fg_matcher_check(const fg_matcher *matcher, uint32_t *vertex);
 typedef struct fg_released {

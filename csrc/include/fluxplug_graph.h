@@ -405,10 +405,10 @@ typedef struct fg_units {
 /* What a job holds of these, or, if `job` is NULL, all there are in the dominant subsystem: the number of ranges, ascending by rank, type and id.
  * FG_NO_MEMORY. The same ids twice on a rank are told once. */
 int64_t fg_units_of(fg_matcher *matcher, const int64_t *job, const fg_units **units);
-/* Books these units for a job, from `start` on, with what lies above them shared. FG_NOT_FOUND (the root leads to no such units), FG_BUSY (one of them
+/* Books these units, and vertices by number, for a job, from `start` on, with what lies above them shared. FG_NOT_FOUND (the root leads to no such units), FG_BUSY (one of them
  * is held, or something above as a whole), FG_INVALID (the job has something already; the dominant subsystem is not containment; a range that ends before
  * it begins; as for fg_find), FG_NO_MEMORY. O(n log n) for n vertices of the ranks. */
-int fg_enter(fg_matcher *matcher, const fg_span *span, const fg_units *units, uint32_t count);
+int fg_enter(fg_matcher *matcher, const fg_span *span, const fg_units *units, uint32_t count, const uint32_t *others, uint32_t other_count);
 
 /* An independent matcher in the same state over the same graph: jobs, spans, filters, status. The graph's own status follows the first matcher alone. O(V +
  * E + holds + points). NULL and *code: FG_NO_MEMORY. */

@@ -122,7 +122,7 @@ static int mark_range(fg_matcher *m, const fg_units *range) {
     return m->numbers_count && missing == 0 ? FG_OK : FG_NOT_FOUND;
 }
 
-int fg_enter(fg_matcher *m, const fg_span *span, const fg_units *units, uint32_t count) {
+int fg_enter(fg_matcher *m, const fg_span *span, const fg_units *units, uint32_t count, const uint32_t *others, uint32_t other_count) {
     if (m->dominant != FG_CONTAINMENT || !fgx_is_window(span->start, span->start, span->duration)) return FG_INVALID;
     if (fgx_find_job(m, span->job)) return FG_INVALID;
     fgx_rewind(m);
@@ -132,6 +132,11 @@ int fg_enter(fg_matcher *m, const fg_span *span, const fg_units *units, uint32_t
         if (units[i].low > units[i].high || units[i].type < 0 || units[i].type > 1) return FG_INVALID;
         int code = mark_range(m, &units[i]);
         if (code != FG_OK) return code;
+    }
+    for (uint32_t i = 0; i < other_count; i++) {
+        uint32_t v = others[i] < m->places ? m->at[others[i]] : FG_NONE;
+        if (v == FG_NONE || v == m->root || !is_reached(m, v)) return FG_NOT_FOUND;
+        if (!mark(m, v)) return FG_NO_MEMORY;
     }
     fgx_root root = {.needs = m->graph->size[m->root], .exclusive = false};
     m->strict = true;

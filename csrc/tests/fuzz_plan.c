@@ -83,7 +83,7 @@ static int enter(life *l) {
     if (count < 0 || count > 40) abort();
     if (fuzz_below(&l->bytes, 2)) count = 1;
     else if (count) memcpy(mine, units, (size_t)count * sizeof *mine);
-    return fg_enter(l->m, &(fg_span){job, start, duration}, mine, (uint32_t)count);
+    return fg_enter(l->m, &(fg_span){job, start, duration}, mine, (uint32_t)count, NULL, 0);
 }
 
 /* One call; its code, where what an error leaves is told. */

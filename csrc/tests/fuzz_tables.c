@@ -81,7 +81,7 @@ static void use(fg_graph *graph) {
     int64_t count = fg_units_of(m, NULL, &units);
     for (int64_t i = 0; i < count; i++) {
         fg_units one = units[i];
-        int code = fg_enter(m, &(fg_span){2, 3, 5}, &one, 1);
+        int code = fg_enter(m, &(fg_span){2, 3, 5}, &one, 1, NULL, 0);
         if (code != FG_OK && code != FG_BUSY && code != FG_NOT_FOUND && code != FG_INVALID) abort();
         if (fg_units_of(m, NULL, &units) != count) abort();
     }

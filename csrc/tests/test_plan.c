@@ -134,17 +134,17 @@ static void enters(fg_matcher *m, fg_graph *graph) {
     const fg_units cores = {0, 0, 0, 1}, gpu = {3, 1, 0, 0}, both[] = {{0, 0, 0, 1}, {3, 1, 0, 0}};
     const fg_span span = {1, 10, 5}, bad[] = {{1, -1, 5}, {1, 10, 0}, {1, LAST, 2}};
     int64_t one = 1, other = 2;
-    for (int i = 0; i < 3; i++) CHECK(fg_enter(m, &bad[i], &cores, 1) == FG_INVALID);
+    for (int i = 0; i < 3; i++) CHECK(fg_enter(m, &bad[i], &cores, 1, NULL, 0) == FG_INVALID);
     const fg_units wrong[] = {{0, 0, 1, 0}, {0, 2, 0, 0}, {0, -1, 0, 0}}, missing[] = {{0, 0, 0, 2}, {9, 0, 0, 0}, {-1, 0, 0, 0}, {0, 0, INT64_MIN, INT64_MAX}};
     uint64_t before = state_of(m);
-    for (int i = 0; i < 3; i++) CHECK(fg_enter(m, &span, &wrong[i], 1) == FG_INVALID);
-    for (int i = 0; i < 4; i++) CHECK(fg_enter(m, &span, &missing[i], 1) == FG_NOT_FOUND);
+    for (int i = 0; i < 3; i++) CHECK(fg_enter(m, &span, &wrong[i], 1, NULL, 0) == FG_INVALID);
+    for (int i = 0; i < 4; i++) CHECK(fg_enter(m, &span, &missing[i], 1, NULL, 0) == FG_NOT_FOUND);
     CHECK(state_of(m) == before);
-    CHECK(fg_enter(m, &span, both, 2) == FG_OK && fg_enter(m, &span, both, 2) == FG_INVALID && check(m) == FG_OK);
+    CHECK(fg_enter(m, &span, both, 2, NULL, 0) == FG_OK && fg_enter(m, &span, both, 2, NULL, 0) == FG_INVALID && check(m) == FG_OK);
     CHECK(fg_units_of(m, &one, &units) == 2 && !memcmp(units, both, sizeof both) && fg_units_of(m, &other, &units) == 0);
     CHECK(fg_units_of(m, NULL, &units) == 8 && units[0].high == 1 && units[1].type == 1 && units[7].rank == 3);
     before = state_of(m);
-    CHECK(fg_enter(m, &(fg_span){2, 14, 5}, &gpu, 1) == FG_BUSY && state_of(m) == before && fg_enter(m, &(fg_span){2, 15, 5}, &gpu, 1) == FG_OK);
+    CHECK(fg_enter(m, &(fg_span){2, 14, 5}, &gpu, 1, NULL, 0) == FG_BUSY && state_of(m) == before && fg_enter(m, &(fg_span){2, 15, 5}, &gpu, 1, NULL, 0) == FG_OK);
     fg_cancel(m, 1, &released);
     fg_cancel(m, 2, &released);
     CHECK(find_at(m, node, 3, 10, 10, 5) == 10);
@@ -153,7 +153,7 @@ static void enters(fg_matcher *m, fg_graph *graph) {
     memcpy(all, units, sizeof all);
     int busy = 0;
     for (int i = 0; i < 8; i++) { /* cores of a node that is held as a whole */
-        int code = fg_enter(m, &(fg_span){10 + i, 12, 1}, &all[i], 1);
+        int code = fg_enter(m, &(fg_span){10 + i, 12, 1}, &all[i], 1, NULL, 0);
         CHECK(code == FG_OK || code == FG_BUSY);
         busy += code == FG_BUSY;
     }
@@ -179,9 +179,9 @@ static void enters_odd_machines(void) {
     const fg_units *units;
     int64_t one = 1;
     CHECK(fg_units_of(m, NULL, &units) == 2 && units[0].low == 0 && units[0].high == 0 && units[1].low == INT64_MAX);
-    CHECK(fg_enter(m, &(fg_span){1, 0, 5}, &(fg_units){0, 0, 0, 1}, 1) == FG_NOT_FOUND);
-    CHECK(fg_enter(m, &(fg_span){1, 0, 5}, &(fg_units){0, 0, 9, 9}, 1) == FG_NOT_FOUND && fg_jobs(m, NULL, 0) == 0);
-    CHECK(fg_enter(m, &(fg_span){1, 0, 5}, &(fg_units){0, 0, 0, 0}, 1) == FG_OK && fg_units_of(m, &one, &units) == 1);
+    CHECK(fg_enter(m, &(fg_span){1, 0, 5}, &(fg_units){0, 0, 0, 1}, 1, NULL, 0) == FG_NOT_FOUND);
+    CHECK(fg_enter(m, &(fg_span){1, 0, 5}, &(fg_units){0, 0, 9, 9}, 1, NULL, 0) == FG_NOT_FOUND && fg_jobs(m, NULL, 0) == 0);
+    CHECK(fg_enter(m, &(fg_span){1, 0, 5}, &(fg_units){0, 0, 0, 0}, 1, NULL, 0) == FG_OK && fg_units_of(m, &one, &units) == 1);
     CHECK(fg_vertex_held(m, 3) && fg_vertex_held(m, 4) && check(m) == FG_OK);
     fg_matcher_free(m);
     fg_graph_free(graph);
@@ -196,11 +196,11 @@ static void without_filter(void) {
     CHECK(find_at(m, core, 1, 0, 5, 5) == 0 && find_at(m, core, 2, 0, 5, 5) == FG_NOT_FOUND);
     CHECK(find_at(m, core, 2, 5, 5, 5) == 5 && count_at(m, core, 3, 0, 5, 5) == FG_NOT_FOUND);
     CHECK(fg_room(m, core, 0) == FG_TIME_END && fg_bound(m, core, 1, 3, 4, 5) == 3);
-    CHECK(fg_units_of(m, NULL, &units) == 0 && fg_enter(m, &(fg_span){3, 50, 1}, &unit, 1) == FG_NOT_FOUND && check(m) == FG_OK);
+    CHECK(fg_units_of(m, NULL, &units) == 0 && fg_enter(m, &(fg_span){3, 50, 1}, &unit, 1, NULL, 0) == FG_NOT_FOUND && check(m) == FG_OK);
     fg_match_options power = {.order = FG_ORDER_LOW, .lifetime = 10, .numbers = (const uint32_t[]){0}, .dominant = fg_subsystem_number(graph, "power")};
     int code;
     fg_matcher *other = fg_matcher_new(graph, &power, NULL, &code);
-    CHECK(other && fg_enter(other, &(fg_span){3, 50, 1}, &unit, 1) == FG_INVALID);
+    CHECK(other && fg_enter(other, &(fg_span){3, 50, 1}, &unit, 1, NULL, 0) == FG_INVALID);
     fg_matcher_free(other);
     fg_request_free(core);
     fg_matcher_free(m);
@@ -398,7 +398,7 @@ static void enter_units(history *h, int64_t job) {
         memcpy(mine, units, (size_t)count * sizeof *mine);
     }
     uint64_t before = state_of(h->m);
-    int code = fg_enter(h->m, &(fg_span){job, start, duration}, mine, (uint32_t)count);
+    int code = fg_enter(h->m, &(fg_span){job, start, duration}, mine, (uint32_t)count, NULL, 0);
     CHECK(h->end[job] ? code == FG_INVALID : code == FG_OK || code == FG_BUSY || code == FG_NOT_FOUND);
     CHECK(code == FG_OK || state_of(h->m) == before);
     if (code != FG_OK) return;
@@ -490,7 +490,7 @@ static int attempt(trial *t, int call) {
         case PUT_BACK: return fg_put_back(t->m, 2, 200, 7);
         case RENAME: return fg_rename(t->m, 1, 77);
         case UNITS: return (found = fg_units_of(t->m, NULL, &units)) < 0 ? (int)found : FG_OK;
-        case ENTER: return fg_enter(t->m, &(fg_span){5, 60, 3}, &range, 1);
+        case ENTER: return fg_enter(t->m, &(fg_span){5, 60, 3}, &range, 1, NULL, 0);
         case COPY: fg_matcher_free(fg_matcher_copy(t->m, t->allocator, &code)); return code;
         default: return fg_matcher_check(t->m, &vertex);
     }

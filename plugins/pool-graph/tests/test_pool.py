@@ -200,7 +200,7 @@ def test_what_a_running_job_holds_is_entered_again():
     assert other.copy_allocated().dumps() == pool.copy_allocated().dumps()
     for wrong, told in [
         (document, "that another job holds"),
-        (R(1, 99), "that the pool has not"),
+        (R(1, 99), "holds what the pool has not"),
         (R(1, 1, first=70), "ranks 70"),
     ]:
         with pytest.raises(ValueError, match=told):
@@ -208,6 +208,29 @@ def test_what_a_running_job_holds_is_entered_again():
         other.check()
     other.free(1, Rv1Set(document), final=True)
     assert other.job_end_times() == []
+
+
+@pytest.mark.parametrize("form", ["rv1", "rv1_shorthand"])
+@pytest.mark.parametrize("below", [vertex("memory", 40), vertex("socket")])
+def test_what_is_held_beside_cores_is_entered_again(form, below):
+    pool, other = racks(match_format=form, match_policy="lonode"), racks(match_policy="lonode")
+    spec = asks(vertex("node", 1, vertex("slot", 1, vertex("core", 1), below)), limit=60)
+    if below["type"] == "socket":
+        spec = asks(vertex("slot", 3, below), limit=60)
+    for jobid in range(1, 3):
+        other.register_alloc(jobid, take(pool, jobid, spec).to_dict())
+        other.check()
+    memory = asks(vertex("node", 1, vertex("slot", 1, vertex("memory", 8))), limit=60)
+    counts = []
+    for one in (pool, other):
+        request = one.parse_resource_request(memory)
+        done = 0
+        while one.earliest_start(request, 0) == 0:
+            done += 1
+            one.alloc(100 + done, request)
+        one.check()
+        counts.append(done)
+    assert counts[0] == counts[1] > 0
 
 
 def test_removed_ranks_are_given_to_nobody():

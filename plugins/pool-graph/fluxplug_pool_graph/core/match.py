@@ -247,11 +247,13 @@ class MatchCore:
             return b""
         return bytes(ffi.buffer(rows[0], count * 32))
 
-    def enter(self, jobid: int, start: int, duration: int, units: list[int]) -> bool:
-        """Book units, in the form of `units`, for a job. False where somebody has one of them. Raises GraphLookupError where there is none."""
+    def enter(self, jobid: int, start: int, duration: int, units: Sequence[int], others: Sequence[int] = ()) -> bool:
+        """Book units, in the form of `units`, and vertices for a job. False where somebody has one of them. Raises GraphLookupError where there is none."""
         span = ffi.new("fg_span *", (jobid, start, duration))
         rows = ffi.new("int64_t[]", units)
-        code = lib.fg_enter(self._matcher, span, ffi.cast("fg_units *", rows), len(units) // 4)
+        code = lib.fg_enter(
+            self._matcher, span, ffi.cast("fg_units *", rows), len(units) // 4, list(others), len(others)
+        )
         if code not in (lib.FG_OK, lib.FG_BUSY):
             check_code(code, what=f"job {jobid}")
         return bool(code == lib.FG_OK)

@@ -23,11 +23,11 @@ from fluxplug_pool_graph.matcher import MatcherError, Options, Verdict
 from fluxplug_pool_graph.native import CMatcher
 from fluxplug_pool_graph.policies import parse_policy
 from fluxplug_pool_graph.pool.allocation import GraphAllocation, nodes_of, units_of
-from fluxplug_pool_graph.pool.graph import allocation_graph
+from fluxplug_pool_graph.pool.graph import allocation_graph, stated
 from fluxplug_pool_graph.pool.machine import Machine, from_file, from_r
 from fluxplug_pool_graph.pool.plan import ENDLESS, GraphPlan, length, ticks
 from fluxplug_pool_graph.pool.request import GraphRequest, GraphShape, least, read_request
-from fluxplug_pool_graph.readers import NAMES
+from fluxplug_pool_graph.readers import NAMES, GraphReadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -306,12 +306,15 @@ class GraphPool(GraphPlan):
         duration = max(1, ticks(until) - ticks(now)) if until < math.inf else ENDLESS
         units = units_of(found.nodes)
         try:
-            entered = core.enter(jobid, ticks(now), duration, units)
+            others = stated(self._matcher, found.scheduling) if found.scheduling else []
+            entered = core.enter(jobid, ticks(now), duration, units, others)
             if not entered and self._promised:
                 self._lapse_all()
-                entered = core.enter(jobid, ticks(now), duration, units)
+                entered = core.enter(jobid, ticks(now), duration, units, others)
         except GraphLookupError:
-            raise ValueError(f"job {jobid} holds cores or GPUs that the pool has not: {found.dumps()}") from None
+            raise ValueError(f"job {jobid} holds what the pool has not: {found.dumps()}") from None
+        except GraphReadError as error:
+            raise ValueError(f"job {jobid}: the graph in its R: {error}") from None
         finally:
             self._revive()
         if not entered:

@@ -139,7 +139,8 @@ typedef struct fg_step {
     uint32_t kind, vertex, target;
 } fg_step;
 int fg_update(fg_matcher *matcher, const fg_span *span, const fg_step *steps, uint32_t count, int root_exclusive, int commit, const uint32_t *whole, uint32_t whole_count, fg_outcome *outcome);
-int fg_find(fg_matcher *matcher, fg_request *request, int quick, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
+enum fg_how { FG_QUICK = 1, FG_PROMISE = 2 };
+int fg_find(fg_matcher *matcher, fg_request *request, int how, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
 int fg_find_amounts(fg_matcher *matcher, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
 int fg_feasible(fg_matcher *matcher, fg_request *request, int quick, fg_outcome *outcome);
 int64_t fg_room(fg_matcher *matcher, fg_request *request, int64_t from);

@@ -374,11 +374,14 @@ int fg_update(fg_matcher *matcher, const fg_span *span, const fg_step *steps, ui
 /* ---- Plans: what a scheduler asks that moves with time. fg_find and fg_feasible read a request as fg_match does, but for one thing: below a node,
  * levels that the request does not name may lie between those that it names. */
 
+/* How fg_find searches: FG_QUICK as fg_match does. FG_PROMISE leaves the order in which first* policies try vertices as it is: a promise may be taken back. */
+enum fg_how { FG_QUICK = 1, FG_PROMISE = 2 };
+
 /* Books the request for `job` at the first time in [from, until] at which it fits: `from` itself, or a point of the root's filter. `from` is not before
  * the present. The verdict is FG_DONE, FG_LATER (at no such time), or FG_NOTHING (it selects nothing). FG_NOT_FOUND: more than one time is asked for,
  * and the root has no filter. FG_INVALID: the job has something already, or a window that ends after FG_TIME_END - 2. Unlike fg_match it takes nothing that does not
  * fit into every filter above it. */
-int fg_find(fg_matcher *matcher, fg_request *request, int quick, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
+int fg_find(fg_matcher *matcher, fg_request *request, int how, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);
 /* The same for amounts alone: counts what the request needs at least in the root's filter, on no vertex by name. That is enough where any so many of a
  * type will do. FG_DONE or FG_LATER; FG_NOT_FOUND where the root has no filter; otherwise as fg_find. */
 int fg_find_amounts(fg_matcher *matcher, fg_request *request, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome);

@@ -116,7 +116,7 @@ struct fg_matcher {
     uint32_t dominant, root;
     int64_t nodes_up, now;
     uint8_t *down;  /* status of each vertex; the graph's follows unless this matcher is a copy */
-    bool is_copy, strict; /* strict: commits take nothing that does not fit into a filter */
+    bool is_copy, strict, keeps_order; /* keeps_order: commits leave the order in which edges are tried as it is; strict: commits take nothing that does not fit into a filter */
     bool single;    /* each vertex has at most one edge of the dominant subsystem to it */
     uint32_t *place, *at, places; /* caller's number of a vertex, and back */
 

@@ -194,6 +194,6 @@ int fgx_commit(fg_matcher *m, const fg_span *span, enum fgx_booking booking, fgx
         int code = book_all(&c);
         if (code != FG_OK) return code == FG_RANGE ? FG_BUSY : code;
     }
-    weigh_all(&c);
+    if (!m->keeps_order) weigh_all(&c);
     return FG_OK;
 }

@@ -230,22 +230,23 @@ static int look(run *r, int64_t time) {
     return FG_OK;
 }
 
-int fg_find(fg_matcher *m, fg_request *request, int quick, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome) {
+int fg_find(fg_matcher *m, fg_request *request, int how, int64_t job, int64_t from, int64_t until, int64_t duration, fg_outcome *outcome) {
     begin(m, outcome);
     if (from < m->now || !fgx_is_window(from, until, duration) || fgx_find_job(m, job)) return FG_INVALID;
     int code = fgx_prepare(m, request);
     if (code != FG_OK) return code;
     set_whole(m, request, NULL, 0, 1);
-    run r = {.m = m, .request = request, .operation = FG_OR_RESERVE, .job = job, .duration = duration, .out = outcome, .quick = quick != 0, .deep = true};
+    run r = {.m = m, .request = request, .operation = FG_OR_RESERVE, .job = job, .duration = duration, .out = outcome, .quick = (how & FG_QUICK) != 0, .deep = true};
     outcome->verdict = FG_LATER;
     m->strict = true;
+    m->keeps_order = (how & FG_PROMISE) != 0;
     for (int64_t time = from; code == FG_OK && time >= 0 && time <= until && outcome->verdict == FG_LATER; ) {
         code = look(&r, time);
         if (time == until || outcome->verdict != FG_LATER) break;
         if (!m->filter[m->root]) code = FG_NOT_FOUND;
         else time = next_time(&r, time + 1);
     }
-    m->strict = false;
+    m->strict = m->keeps_order = false;
     set_whole(m, request, NULL, 0, 0);
     return code == FG_OK ? show(m, outcome) : code;
 }
@@ -294,12 +295,12 @@ int fg_feasible(fg_matcher *m, fg_request *request, int quick, fg_outcome *outco
     set_whole(m, request, NULL, 0, 1);
     run r = {.m = m, .request = request, .operation = FG_WITHOUT_ALLOCATING, .duration = 1, .out = outcome, .quick = quick != 0, .deep = true};
     outcome->verdict = FG_NEVER;
-    m->strict = true; /* what is taken whole is one mark */
+    m->strict = m->keeps_order = true; /* what is taken whole is one mark, and a question changes nothing */
     for (uint32_t i = 0; i < request->variants && outcome->verdict != FG_DONE && r.code == FG_OK; i++) {
         fgx_walk walk = walk_at(&r, i, FGX_FAR, FGX_EVER);
         if (try(&r, &walk)) take(&r, &walk, FGX_NOTHING, 1);
     }
-    m->strict = false;
+    m->strict = m->keeps_order = false;
     set_whole(m, request, NULL, 0, 0);
     return r.code == FG_OK ? show(m, outcome) : r.code;
 }

@@ -234,7 +234,7 @@ def test_what_is_held_beside_cores_is_entered_again(form, below):
 
 
 def test_removed_ranks_are_given_to_nobody():
-    pool = flat()
+    pool = flat(match_policy="lonode")
     take(pool, 1, jobspec(nodes=1, cores=4, limit=10))
     pool.remove_ranks("0-2")
     assert pool.to_set().count("core") == 4

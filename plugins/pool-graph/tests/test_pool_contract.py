@@ -47,6 +47,7 @@ def with_sockets(R: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
 class GraphContract(PoolContract):
     """One match policy."""
 
+    exact = False
     policy = "first"
 
     def make_pool(self, R: dict[str, Any], clock: Clock) -> GraphPool:  # noqa: N803

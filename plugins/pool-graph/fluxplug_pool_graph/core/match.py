@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from fluxplug_pool_graph.core.graph import Graph
 
 
+QUICK: int = lib.FG_QUICK
+PROMISE: int = lib.FG_QUICK | lib.FG_PROMISE
+
+
 @frozen
 class MatchSettings:
     """fg_match_options, but for the numbers: subsystem and types by number, `order` as fg_match_order counts."""
@@ -180,9 +184,14 @@ class MatchCore:
         """Move the present, forward only."""
         check_code(lib.fg_matcher_set_now(self._matcher, now), what="the present cannot go back")
 
-    def find(self, request: CoreRequest, jobid: int, first: int, last: int, duration: int) -> int | None:
-        """Book a request for a job at the first time in [first, last] at which it fits, and return it; None where it does not."""
-        code = lib.fg_find(self._matcher, request.handle, 1, jobid, first, last, duration, self._out)
+    def find(
+        self, request: CoreRequest, jobid: int, first: int, last: int, duration: int, how: int = QUICK
+    ) -> int | None:
+        """Book a request for a job at the first time in [first, last] at which it fits, and return it; None where it does not.
+
+        `how` is QUICK or PROMISE: with the latter, `first` policies try vertices afterwards as they did before.
+        """
+        code = lib.fg_find(self._matcher, request.handle, how, jobid, first, last, duration, self._out)
         if code:
             check_code(code, what="find")
         out = self._out

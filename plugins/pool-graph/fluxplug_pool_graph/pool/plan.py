@@ -21,6 +21,7 @@ from attrs import define, evolve
 
 from fluxplug.errors import InsufficientResources
 from fluxplug.resource.pool import ResourcePoolImplementation
+from fluxplug_pool_graph.core import PROMISE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,8 @@ ENDLESS = 2**62
 LATEST = 2**61
 #: The id under which an answer of `earliest_start` is booked until the next call.
 ANSWER = -1
+#: The id of a promise that is getting names.
+NAMED = -2
 
 
 @define(slots=True)
@@ -181,10 +184,10 @@ class GraphPlan(ResourcePoolImplementation):
             return self.core.find_amounts(compiled, jobid, first, last, duration)
         if len(self._promised) > self._lapsed + self._named:
             self._name_all()
-        return self.core.find(compiled, jobid, first, last, duration)
+        return self.core.find(compiled, jobid, first, last, duration, PROMISE)
 
     def _counts(self, compiled: CoreRequest) -> bool:
-        return compiled.by_amount and not self._named and self._is_whole()
+        return compiled.by_amount and not (self._named or self._choosy) and self._is_whole()
 
     def _name_all(self) -> None:
         """Name vertices for all promises, in the order of their starts; those for which there are none, since a node is down, lapse."""
@@ -192,11 +195,14 @@ class GraphPlan(ResourcePoolImplementation):
         for jobid, promise in sorted(self._promised.items(), key=lambda item: item[1].at):
             if promise.lapsed or not promise.counted:
                 continue
+            core.lift(jobid)
+            if core.find(promise.compiled, NAMED, promise.at, promise.at, promise.length, PROMISE) is None:
+                self._lapse(jobid, promise)
+                continue
             core.cancel(jobid)
+            core.rename(NAMED, jobid)
             promise.counted = False
             self._named += 1
-            if core.find(promise.compiled, jobid, promise.at, promise.at, promise.length) is None:
-                self._lapse(jobid, promise)
 
     def _count_all(self) -> None:
         """The reverse."""
@@ -211,7 +217,7 @@ class GraphPlan(ResourcePoolImplementation):
                 raise AssertionError(f"job {jobid} has lost what it was promised")
 
     def _lapse(self, jobid: int, promise: Promised) -> None:
-        self.core.cancel(jobid)
+        self.core.lift(jobid)
         promise.lapsed = True
         self._lapsed += 1
         self._named -= not promise.counted
@@ -223,18 +229,31 @@ class GraphPlan(ResourcePoolImplementation):
                 self._lapse(jobid, promise)
 
     def _revive(self) -> None:
-        """Put promises that lapsed back, as far as they fit. The order is that in which they were made."""
+        """Put promises that lapsed back, first those whose own vertices are free, then those for which there are others. Else in the order in which they were made."""
         if not self._lapsed:
             return
-        for jobid, promise in self._promised.items():
-            at = max(promise.at, ticks(self._now))
-            if not promise.lapsed or promise.until <= at:
-                continue
-            if self._search(promise.compiled, jobid, at, at, promise.length) is not None:
-                promise.lapsed, promise.counted = False, self._counts(promise.compiled)
-                self._lapsed -= 1
-                self._named += not promise.counted
-                self._note_end(jobid, promise.until, promise.end)
+        for elsewhere in (False, True):
+            for jobid, promise in self._promised.items():
+                if not promise.lapsed or promise.at < ticks(self._now):
+                    continue
+                if self._is_back(jobid, promise, elsewhere=elsewhere):
+                    self._note_end(jobid, promise.until, promise.end)
+
+    def _is_back(self, jobid: int, promise: Promised, *, elsewhere: bool) -> bool:
+        """Whether a promise that lapsed could be put back."""
+        core, counts = self.core, self._counts(promise.compiled)
+        if not elsewhere:
+            if promise.counted != counts or not core.put_back(jobid, promise.at, promise.length):
+                return False
+        else:
+            if self._search(promise.compiled, ANSWER, promise.at, promise.at, promise.length) is None:
+                return False
+            core.cancel(jobid)
+            core.rename(ANSWER, jobid)
+        promise.lapsed, promise.counted = False, counts
+        self._lapsed -= 1
+        self._named += not counts
+        return True
 
     def _hold(self, jobid: int, duration: int, end: float) -> None:
         """Note that a job, booked for so many ticks from now on, holds something."""
@@ -250,24 +269,38 @@ class GraphPlan(ResourcePoolImplementation):
         now, duration = self._tick, length(request.duration)
         own = self._promised.get(jobid)
         if own is None:
-            if core.find(compiled, jobid, now, now, duration) is None:
+            if not self._find_now(compiled, jobid, now, duration):
                 raise InsufficientResources
             return
-        if own.lapsed:
-            if core.find(compiled, jobid, now, now, duration) is None:
-                raise InsufficientResources
-        elif own.counted or own.at != now or own.request != request:
-            core.lift(jobid)
-            if core.find(compiled, ANSWER, now, now, duration) is None:
-                self._put_back(jobid, own)
+        if own.lapsed or own.counted or own.at != now or own.request != request:
+            had_lapsed = own.lapsed
+            if not had_lapsed:
+                self._lapse(jobid, own)
+            if not self._find_now(compiled, ANSWER, now, duration):
+                if not had_lapsed:
+                    self._put_back(jobid, own)
                 raise InsufficientResources
             core.cancel(jobid)
             core.rename(ANSWER, jobid)
         self._forget(jobid)
 
+    def _find_now(self, compiled: CoreRequest, jobid: int, now: int, duration: int) -> bool:
+        """Book a request from now on. A range takes as much as there is: beside promises by amount that may be too much, beside names it is not."""
+        core = self.core
+        if core.find(compiled, jobid, now, now, duration) is not None:
+            return True
+        if compiled.by_amount or len(self._promised) == self._lapsed + self._named:
+            return False
+        room = core.room(compiled, now)
+        if room is not None and room < duration:
+            return False
+        self._name_all()
+        return core.find(compiled, jobid, now, now, duration) is not None
+
     def _put_back(self, jobid: int, promise: Promised) -> None:
-        if not self.core.put_back(jobid, promise.at, promise.length):
-            raise AssertionError(f"job {jobid} has lost what it was promised")
+        """Take back a lapse after which nothing has changed, but that others may have got names."""
+        if not self._is_back(jobid, promise, elsewhere=False):
+            self._is_back(jobid, promise, elsewhere=True)
 
     def _promise(self, jobid: int, request: GraphRequest, compiled: CoreRequest, start: float, at: int) -> None:
         """Note a promise that `_search` has just booked."""
@@ -373,11 +406,12 @@ class GraphPlan(ResourcePoolImplementation):
             at = core.bound(own.compiled, jobid, first, own.at - 1, own.length)
             if at is None:
                 continue
-            if not own.lapsed:
-                core.lift(jobid)
+            had_lapsed = own.lapsed
+            if not had_lapsed:
+                self._lapse(jobid, own)
             at = self._search(own.compiled, ANSWER, at, own.at - 1, own.length)
             if at is None:
-                if not own.lapsed:
+                if not had_lapsed:
                     self._put_back(jobid, own)
                 continue
             core.cancel(jobid)
@@ -420,7 +454,7 @@ class GraphPlan(ResourcePoolImplementation):
         core = self._synced()
         core.check()
         planned = {jobid: promise for jobid, promise in self._promised.items() if not promise.lapsed}
-        assert set(core.jobs()) == {*self._jobs, *planned}, "somebody is booked who has nothing, or the reverse"
+        assert set(core.jobs()) == {*self._jobs, *self._promised}, "somebody is booked who has nothing, or the reverse"
         assert not self._jobs.keys() & self._promised.keys(), "somebody holds what is promised to him"
         assert self._lapsed == len(self._promised) - len(planned), "promises that lapsed"
         assert self._named == sum(not promise.counted for promise in planned.values()), "promises by name"

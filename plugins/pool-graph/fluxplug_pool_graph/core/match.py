@@ -185,7 +185,7 @@ class MatchCore:
         check_code(lib.fg_matcher_set_now(self._matcher, now), what="the present cannot go back")
 
     def find(
-        self, request: CoreRequest, jobid: int, first: int, last: int, duration: int, how: int = QUICK
+        self, request: CoreRequest, jobid: int, first: int, last: int, duration: int, *, how: int = QUICK
     ) -> int | None:
         """Book a request for a job at the first time in [first, last] at which it fits, and return it; None where it does not.
 

@@ -184,7 +184,7 @@ class GraphPlan(ResourcePoolImplementation):
             return self.core.find_amounts(compiled, jobid, first, last, duration)
         if len(self._promised) > self._lapsed + self._named:
             self._name_all()
-        return self.core.find(compiled, jobid, first, last, duration, PROMISE)
+        return self.core.find(compiled, jobid, first, last, duration, how=PROMISE)
 
     def _counts(self, compiled: CoreRequest) -> bool:
         return compiled.by_amount and not (self._named or self._choosy) and self._is_whole()
@@ -196,7 +196,7 @@ class GraphPlan(ResourcePoolImplementation):
             if promise.lapsed or not promise.counted:
                 continue
             core.lift(jobid)
-            if core.find(promise.compiled, NAMED, promise.at, promise.at, promise.length, PROMISE) is None:
+            if core.find(promise.compiled, NAMED, promise.at, promise.at, promise.length, how=PROMISE) is None:
                 self._lapse(jobid, promise)
                 continue
             core.cancel(jobid)

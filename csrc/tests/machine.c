@@ -70,10 +70,13 @@ fg_graph *make_machine(const machine *shape) {
 
 static fg_matcher *make(fg_graph *graph, const uint32_t *numbers, int policy, int flexible, const fg_matcher *old, const fg_allocator *allocator) {
     static const int orders[POLICIES] = {FG_ORDER_HIGH, FG_ORDER_LOW, FG_ORDER_HIGH, FG_ORDER_LOCALITY, FG_ORDER_VARIATION, FG_ORDER_LOW};
-    const uint32_t everywhere[] = {fg_type_number(graph, "core"), fg_type_number(graph, "node"), fg_type_number(graph, "gpu")};
+    const char *const counted[] = {"core", "node", "gpu", "socket", "rack", "memory"};
+    uint32_t everywhere[6], count = 0;
+    for (int i = 0; i < 6; i++)
+        if (fg_type_number(graph, counted[i]) != FG_NONE) everywhere[count++] = fg_type_number(graph, counted[i]);
     fg_type_pair specific[16];
     fg_match_options options = {.order = orders[policy], .node_centric = policy == 5, .stop_early = policy == 2, .flexible = flexible,
-                                .lifetime = 100000, .numbers = numbers, .everywhere_count = 3, .everywhere = everywhere, .specific = specific};
+                                .lifetime = 100000, .numbers = numbers, .everywhere_count = count, .everywhere = everywhere, .specific = specific};
     if (old) options.specific_count = fg_matcher_specific(old, specific, 16);
     if (options.specific_count > 16) abort();
     int code;

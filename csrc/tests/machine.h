@@ -11,7 +11,7 @@ typedef struct machine {
 } machine;
 fg_graph *make_machine(const machine *shape);
 
-/* Of the graph, with numbers in the order in which vertices were made, and filters for core, node and gpu everywhere. `policy` is 0 (high), 1 (low),
+/* Of the graph, with numbers in the order in which vertices were made, and filters for all its types everywhere, so that each booking is a point at the root. `policy` is 0 (high), 1 (low),
  * 2 (first), 3 (locality), 4 (variation), 5 (low by nodes); NULL when there is no memory. */
 enum { POLICIES = 6 };
 fg_matcher *make_matcher(fg_graph *graph, int policy, int flexible, const fg_allocator *allocator);

@@ -207,7 +207,7 @@ def reason(error):
     return getattr(error, "reason", None) or str(error)
 
 
-@pytest.mark.parametrize(("name", "machine"), [("rv1", MACHINE), ("tree", TREE)])
+@pytest.mark.parametrize(("name", "machine"), [("rv1", MACHINE), ("tree", TREE), ("graph", MACHINE)])
 @settings(max_examples=150)
 @given(doc=documents())
 def test_a_pool_serves_or_refuses_what_is_valid(name, machine, doc):

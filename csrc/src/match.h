@@ -62,7 +62,7 @@ typedef struct fgx_layout {
     uint32_t first, count; /* in layout_types */
 } fgx_layout;
 
-enum fgx_has { FGX_TAG = 1, FGX_CHECK = 2, FGX_COUNT = 4, FGX_ALLOCATED = 8, FGX_RESERVED = 16, FGX_WHOLE = 32 };
+enum fgx_has { FGX_TAG = 1, FGX_CHECK = 2, FGX_COUNT = 4, FGX_ALLOCATED = 8, FGX_RESERVED = 16, FGX_WHOLE = 32, FGX_CLOSED = 64 };
 
 /* What a job has of a vertex. `counts` is where the amounts of its filter are in fgx_job.counts, `counted` how many. */
 typedef struct fgx_hold {
@@ -99,7 +99,7 @@ typedef struct fgx_key {
 typedef struct fgx_taken {
     int64_t amount;
     uint32_t vertex, source, level, counts, counted;
-    bool exclusive, shown, whole; /* whole: with all below it, which is not listed */
+    bool exclusive, shown, whole, closed; /* closed: filters count all below it as taken; whole: and it is the job's, and not listed */
 } fgx_taken;
 
 typedef struct fgx_quick fgx_quick; /* match_quick.c */

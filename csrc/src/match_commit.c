@@ -41,14 +41,15 @@ static bool keep_counts(commit *c, uint32_t v, uint32_t level, fgx_taken *taken)
     return ok || fails(c, FG_NO_MEMORY);
 }
 
-/* Whether all that is below a vertex may be held by a mark at the vertex alone: whoever comes there meets the vertex first. For strict commits, whose results are told
- * by what jobs hold; within a rank, since parts of jobs are given back by rank. */
-static bool is_one_mark(const fg_matcher *m, uint32_t v) {
-    return m->strict && m->single && m->graph->tree && m->dominant == FG_CONTAINMENT && m->graph->rank[v] >= 0 && m->graph->subtree[v] > 1;
+/* Whether nobody else gets anything below a vertex that is taken exclusively: whoever comes there meets the vertex first. Strict commits count all of it as taken, since
+ * promises by amount go by that, and mark the vertex alone where they take all of it. */
+static bool is_closed(const fg_matcher *m, uint32_t v) {
+    return m->strict && m->single && m->graph->tree && m->dominant == FG_CONTAINMENT && m->graph->subtree[v] > 1;
 }
 
 static void count_below(const commit *c, uint32_t v, uint32_t level) {
     const fg_matcher *m = c->m;
+    memset(below_at(c, level), 0, m->counted_count * sizeof(int64_t));
     for (uint32_t u = v + 1; u < v + m->graph->subtree[v]; u++) {
         uint32_t index = fgx_counted_index(m, m->graph->type[u]);
         if (index != FG_NONE) below_at(c, level)[index] = fgx_add(below_at(c, level)[index], m->graph->size[u]);
@@ -68,8 +69,8 @@ static bool collect(commit *c, fgx_taken at, bool shadow, uint64_t *held) {
     at.exclusive = shadow || at.exclusive;
     if (shadow) at.amount = m->graph->size[v];
     *held = at.exclusive;
-    at.whole = shadow && is_one_mark(m, v);
-    if (at.whole) count_below(c, v, level);
+    at.closed = at.exclusive && is_closed(m, v);
+    at.whole = shadow && at.closed && m->graph->rank[v] >= 0; /* parts of jobs are given back by rank */
     bool search = c->search && !shadow;
     uint32_t first = search ? fgg_first_from(m->marked, m->marked_count, m->kid_start[v]) : m->kid_start[v], last = search ? m->marked_count : m->kid_start[v + 1];
     if (at.whole) last = first;
@@ -88,6 +89,7 @@ static bool collect(commit *c, fgx_taken at, bool shadow, uint64_t *held) {
         if (!ok) return fails(c, FG_NO_MEMORY);
     }
     if (*held == 0) return true;
+    if (at.closed) count_below(c, v, level);
     at.shown = true;
     if (!keep_counts(c, v, level, &at)) return false;
     uint32_t own = fgx_counted_index(m, m->graph->type[v]);
@@ -111,7 +113,7 @@ static int take(commit *c, fgx_job *job, fgx_taken *taken) {
         if (code != FG_OK) return code;
         hold.has |= c->booking == FGX_ALLOCATION ? FGX_ALLOCATED : FGX_RESERVED;
         hold.amount = amount;
-        if (taken->whole) hold.has |= FGX_WHOLE;
+        hold.has |= (uint8_t)((taken->whole ? FGX_WHOLE : 0) | (taken->closed ? FGX_CLOSED : 0));
     }
     int code = fgx_check_in(m, v, span->start, span->duration);
     if (code == FG_OK && taken->counts != FG_NONE) {

@@ -141,24 +141,35 @@ uint32_t fg_counted_types(const fg_matcher *m) {
     return m->counted_count;
 }
 
+/* Adds what a hold that is given back had in the filters above. `listed` marks vertices that are given back, listed + 1 those of them that are closed and count for all
+ * below, listed + 2 those that stay closed. */
+static void add_amounts(const fg_matcher *m, const fgx_hold *hold, uint32_t listed, int64_t *amounts) {
+    const fg_graph *graph = m->graph;
+    uint32_t v = hold->vertex, index = fgx_counted_index(m, graph->type[v]);
+    if (!(hold->has & (FGX_ALLOCATED | FGX_RESERVED))) return;
+    for (uint32_t p = graph->tree ? graph->parent[v] : FG_NONE; p != FG_NONE; p = graph->parent[p])
+        if (m->seen[p] > listed) return;
+    if (index != FG_NONE) amounts[index] = fgx_add(amounts[index], hold->amount);
+    for (uint32_t u = v + 1; (hold->has & FGX_CLOSED) && u < v + graph->subtree[v]; u++) {
+        uint32_t below = fgx_counted_index(m, graph->type[u]);
+        if (below != FG_NONE) amounts[below] = fgx_add(amounts[below], graph->size[u]);
+    }
+}
+
 int fg_release(fg_matcher *m, int64_t id, const uint32_t *vertices, uint32_t count, int64_t *amounts) {
     fgx_job *job = fgx_find_job(m, id);
     for (uint32_t i = 0; i < count; i++)
         if (vertices[i] >= m->places || m->at[vertices[i]] == FG_NONE) return FG_NOT_FOUND;
     if (!job) return FG_NOT_FOUND;
-    fgx_next_walk(m);
-    for (uint32_t i = 0; i < count; i++) m->seen[m->at[vertices[i]]] = m->walk;
-    for (uint32_t i = 0; i < job->hold_count; i++) {
-        fgx_hold *hold = &job->holds[i];
-        uint32_t index = fgx_counted_index(m, m->graph->type[hold->vertex]);
-        if (m->seen[hold->vertex] != m->walk) continue;
-        if (index != FG_NONE && (hold->has & (FGX_ALLOCATED | FGX_RESERVED))) amounts[index] = fgx_add(amounts[index], hold->amount);
-        for (uint32_t u = hold->vertex + 1; (hold->has & FGX_WHOLE) && u < hold->vertex + m->graph->subtree[hold->vertex]; u++) {
-            uint32_t below = fgx_counted_index(m, m->graph->type[u]);
-            if (below != FG_NONE) amounts[below] = fgx_add(amounts[below], m->graph->size[u]);
-        }
-        fgx_release(m, job, hold, 0xff);
-    }
+    uint32_t listed = fgx_next_walk(m);
+    fgx_next_walk(m), fgx_next_walk(m);
+    for (uint32_t i = 0; i < count; i++) m->seen[m->at[vertices[i]]] = listed;
+    for (uint32_t i = 0; i < job->hold_count; i++)
+        if (job->holds[i].has & FGX_CLOSED) m->seen[job->holds[i].vertex] = listed + (m->seen[job->holds[i].vertex] == listed ? 1 : 2);
+    for (uint32_t i = 0; i < job->hold_count; i++)
+        if (m->seen[job->holds[i].vertex] - listed <= 1) add_amounts(m, &job->holds[i], listed, amounts);
+    for (uint32_t i = 0; i < job->hold_count; i++)
+        if (m->seen[job->holds[i].vertex] - listed <= 1) fgx_release(m, job, &job->holds[i], 0xff);
     drop_released(m, job);
     return FG_OK;
 }
@@ -223,7 +234,7 @@ int64_t fg_job_holds(fg_matcher *m, int64_t id, const fg_hold **holds) {
     m->shown_holds_count = 0;
     if (!FGX_ROOM(m, shown_holds, job->hold_count)) return FG_NO_MEMORY;
     for (uint32_t i = 0; i < job->hold_count; i++)
-        m->shown_holds[i] = (fg_hold){.vertex = m->place[job->holds[i].vertex], .kinds = job->holds[i].has & ~FGX_CHECK};
+        m->shown_holds[i] = (fg_hold){.vertex = m->place[job->holds[i].vertex], .kinds = job->holds[i].has & ~(FGX_CHECK | FGX_CLOSED)};
     *holds = m->shown_holds;
     return job->hold_count;
 }

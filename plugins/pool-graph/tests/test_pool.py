@@ -274,6 +274,22 @@ def test_single_cores_are_promised_by_amount():
     assert take(pool, 2, jobspec(8, limit=10)).count("core") == 8
 
 
+@pytest.mark.parametrize("kind", ["node", "rack"])
+def test_what_nobody_else_can_have_is_no_amount(kind):
+    """A job that has a node, or a rack, to itself and asked for one core of it: the others are not there for a promise."""
+    pool = racks(match_policy="lonode")
+    below = vertex("core") if kind == "node" else vertex("node", 1, vertex("core"))
+    given = take(pool, 1, asks(vertex("slot", 1, vertex(kind, 1, below)), limit=10))
+    assert given.count("core") == 1
+    free = 112 if kind == "node" else 64
+    assert promised(pool, 2, asks(vertex("slot", free, vertex("core")), limit=10)) == 0
+    pool.unreserve(2)
+    assert promised(pool, 2, asks(vertex("slot", free + 1, vertex("core")), limit=10)) == 10
+    pool.free(1, given, final=True)
+    pool.check()
+    assert take(pool, 3, asks(vertex("slot", 128, vertex("core")), limit=10)).count("core") == 128
+
+
 def test_amounts_get_names_when_somebody_needs_more_than_an_amount():
     pool = flat(2, 4)
     take(pool, 1, jobspec(8, limit=10))

@@ -269,14 +269,17 @@ class GraphPlan(ResourcePoolImplementation):
         now, duration = self._tick, length(request.duration)
         own = self._promised.get(jobid)
         if own is None:
-            if not self._find_now(compiled, jobid, now, duration):
+            if core.find(compiled, jobid, now, now, duration) is None and not self._find_beside(
+                compiled, jobid, now, duration
+            ):
                 raise InsufficientResources
             return
         if own.lapsed or own.counted or own.at != now or own.request != request:
             had_lapsed = own.lapsed
             if not had_lapsed:
                 self._lapse(jobid, own)
-            if not self._find_now(compiled, ANSWER, now, duration):
+            found = core.find(compiled, ANSWER, now, now, duration) is not None
+            if not found and not self._find_beside(compiled, ANSWER, now, duration):
                 if not had_lapsed:
                     self._put_back(jobid, own)
                 raise InsufficientResources
@@ -284,11 +287,9 @@ class GraphPlan(ResourcePoolImplementation):
             core.rename(ANSWER, jobid)
         self._forget(jobid)
 
-    def _find_now(self, compiled: CoreRequest, jobid: int, now: int, duration: int) -> bool:
-        """Book a request from now on. A range takes as much as there is: beside promises by amount that may be too much, beside names it is not."""
+    def _find_beside(self, compiled: CoreRequest, jobid: int, now: int, duration: int) -> bool:
+        """Book a request from now on that was refused. A range takes as much as there is: beside promises by amount that may be too much, beside names it is not."""
         core = self.core
-        if core.find(compiled, jobid, now, now, duration) is not None:
-            return True
         if compiled.by_amount or len(self._promised) == self._lapsed + self._named:
             return False
         room = core.room(compiled, now)

@@ -296,11 +296,17 @@ class Timeline:
         blocks, first = self._blocks, 0
         several = len(blocks) > 1
         if since > self._starts[0]:
-            number, first, run = self._before(since, amount)
+            if several:
+                number, first, run = self._before(since, amount)
+                blocks = blocks[number:]
+            else:
+                times, free = blocks[0].times, blocks[0].free
+                first = i = bisect_left(times, since)
+                while i and free[i - 1] >= amount:
+                    i -= 1
+                    run = times[i]
             if run is not None and run >= until:
                 return None, longest
-            if several:
-                blocks = blocks[number:]
         for block in blocks:
             times, free = block.times, block.free
             if several:

@@ -43,17 +43,20 @@ class Renewal:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.openings: list[tuple[int, float, float]] = []
+        self.openings: list[tuple[int, float, float, float]] = []
         self._sequence = 0
         self._seen: dict[str, int] = {}
         # Groups stay when they are empty: amounts recur.
         self._by_amount: SortedDict[int, dict[int, Promise]] = SortedDict()
         self._others: dict[int, Promise] = {}
+        self._renamed = 0
 
     def index(self, jobid: int, promise: Promise, sign: int) -> None:
         """A promise was made (1) or taken back (-1)."""
         if promise.line is None:
             group = self._others
+            self._sequence += 1
+            self._renamed = self._sequence
         elif promise.amount in self._by_amount:
             group = self._by_amount[promise.amount]
         else:
@@ -63,15 +66,15 @@ class Renewal:
         else:
             del group[jobid]
 
-    def open(self, start: float, end: float) -> None:
-        """More is free from `start` until `end` than before."""
+    def open(self, start: float, end: float, most: float = math.inf) -> None:
+        """More is free from `start` until `end` than before; no more than `most`, where that is known."""
         if not self.plan.promises:
             return
         self._sequence += 1
-        self.openings.append((self._sequence, start, end))
+        self.openings.append((self._sequence, start, end, most))
         if len(self.openings) > MAX_OPENINGS:
-            whole = (self._sequence, min(o[1] for o in self.openings), max(o[2] for o in self.openings))
-            self.openings = [whole]
+            _, starts, ends, mosts = zip(*self.openings, strict=True)
+            self.openings = [(self._sequence, min(starts), max(ends), max(mosts))]
 
     def run(self, queue: str, promised: Mapping[int, Any], demand_of: Any, now: float) -> list[tuple[int, float]]:
         """One round for one queue; `promised` maps its jobs to their places. Returns (jobid, start) of those that moved.
@@ -92,6 +95,8 @@ class Renewal:
             return self._alone(next(iter(promised)), demand_of, now)
         everybody = seen is None or len(promised) <= FEW
         until, level = math.inf, -1
+        # Names that are given or taken back change the lines without an opening.
+        by_openings = seen is not None and not self._others and self._renamed <= seen
         if seen is None or everybody:
             promises = plan.promises
             waiting = [(place, jobid, promises[jobid]) for jobid, place in promised.items() if jobid in promises]
@@ -109,10 +114,7 @@ class Renewal:
         amounts, lengths, before = nothing
         current = None
         moved = []
-        i = 0
-        while i < len(waiting):
-            place, jobid, promise = waiting[i]
-            i += 1
+        for place, jobid, promise in waiting:  # grows behind the current one
             old, end = promise.start, promise.end
             if old <= now:
                 continue
@@ -126,7 +128,8 @@ class Renewal:
                 at = bisect_right(amounts, amount)
                 if at and end - old > lengths[at - 1]:
                     if old <= before[at - 1]:
-                        if line.free_before(old) < amount:
+                        # It could not slide when it was last looked at, and behind the openings nothing has changed.
+                        if (by_openings and old > until) or line.free_before(old) < amount:
                             continue
                         start, longest = line.earlier(amount, end - old, old, until)
                     else:
@@ -148,17 +151,16 @@ class Renewal:
                 continue
             moved.append((jobid, start))
             opened = max(old, start + (end - old))
-            self.open(opened, end)
-            until = max(until, end)
+            here = -1 if everybody else self._most(opened, end)
+            self.open(opened, end, math.inf if everybody else here)
+            if end > until:
+                until = end
             for _, _, before in shown.values():
-                before[:] = [min(time, opened) for time in before]
-            if everybody:
-                continue
-            here = self._most(opened, end)
+                before[:] = [time if time < opened else opened for time in before]  # noqa: FURB136 - hot
             if here > level:
                 for behind in self._between(level, here, promised):
                     if behind[0] > place:
-                        insort(waiting, behind, lo=i)
+                        insort(waiting, behind)
                 level = here
         return moved
 
@@ -189,10 +191,13 @@ class Renewal:
     def _reach(self, seen: int, now: float) -> tuple[float, int]:
         """How far the openings after the one numbered `seen` reach, and the most that is free in one."""
         until, level = now, -1
-        for number, start, end in self.openings:
+        mixed = bool(self._others) or self._renamed > seen
+        for number, start, end, most in reversed(self.openings):
             if number > seen and end > now:
-                until = max(until, end)
-                level = max(level, self._most(max(start, now), end))
+                if end > until:
+                    until = end
+                if most > level or mixed:  # others have taken from it since
+                    level = max(level, self._most(max(start, now), end))
         return until, level
 
     def _most(self, start: float, end: float) -> int:

@@ -520,10 +520,20 @@ class Plan:
         return shared.limits(self, demand, now, end)
 
     def _cores_at_most(self, demand: Demand) -> int:
-        """The cores that a demand without a range can take; of whole nodes, those of the largest."""
-        if demand.exclusive:
-            return demand.least * max(cores.bit_count() for cores, _ in self.machine.kinds)
-        return demand.least * demand.cores
+        """The cores that a demand without a range would take now; of whole nodes, those of the largest that are idle."""
+        if not demand.exclusive:
+            return demand.least * demand.cores
+        idle = self.ledger.idle & self.usable
+        if demand.match is not None:
+            idle &= demand.match
+        left, taken = demand.least, 0
+        for cores, ranks in sorted(
+            ((node[0].bit_count(), ranks) for node, ranks in self.machine.kinds.items()), reverse=True
+        ):
+            nodes = min(left, (ranks & idle).bit_count())
+            taken += nodes * cores
+            left -= nodes
+        return taken
 
     def copy(self, ledger: Ledger) -> Plan:
         """An independent plan of the same, over a ledger that is a copy of this one's. Made from what is held and promised."""

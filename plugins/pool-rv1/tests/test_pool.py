@@ -65,6 +65,18 @@ def test_slots_above_nodes_get_whole_slots():
     pool.check()
 
 
+def test_a_small_node_is_had_beside_a_promise_for_which_the_large_one_was_not_needed():
+    """A whole node of the smaller kind, until just when somebody else's promise begins."""
+    kinds = [{"rank": "0", "children": {"core": "0"}}, {"rank": "1", "children": {"core": "0-1"}}]
+    pool = Rv1Pool({"version": 1, "execution": {"R_lite": kinds}}, clock=ManualClock(100))
+    pool.reserve(1, slots(1, duration=1), 101)
+    whole = nodes(1, exclusive=True, duration=1)
+    assert str(pool.alloc(2, whole).ranks) == "1"
+    assert pool.earliest_start(whole, 100) == 100
+    assert str(pool.alloc(3, whole).ranks) == "0"
+    pool.check()
+
+
 def test_an_idle_node_that_is_too_small_does_not_stand_for_those_that_are_not():
     small_first = [{"rank": "0", "children": {"core": "0"}}, {"rank": "1-2", "children": {"core": "0-1"}}]
     pool = Rv1Pool({"version": 1, "execution": {"R_lite": small_first}}, clock=ManualClock(100))

@@ -124,15 +124,23 @@ class Parser:
             if equals:
                 raise OptionError(flag, value, "expected no value")
             options.append(one.name)
-        elif equals:
-            options.append(_spelled(one, value))
-        elif one.bare is not None:
-            options.append(_spelled(one, one.bare))
-        elif at < len(words):
-            options.append(_spelled(one, words[at]))
-            at += 1
-        else:
-            raise UsageError(f"{flag}: expected a value, {flag}={one.metavar}")
+            return at
+        return self._value(one, value if equals else None, flag, words, at, options)
+
+    @staticmethod
+    def _value(  # noqa: PLR0917 - what the two ways of writing an option have in common
+        one: Option, given: str | None, flag: str, words: Sequence[str], at: int, options: list[str]
+    ) -> int:
+        """Take the value of an option: the one written with it, that of the bare flag, or the next word."""
+        if given is None and one.bare is not None:
+            given = one.bare
+        elif given is None:
+            if at >= len(words):
+                raise UsageError(
+                    f"{flag}: expected a value, {flag if flag.startswith('--') else one.name}={one.metavar}"
+                )
+            given, at = words[at], at + 1
+        options.append(_spelled(one, given))
         return at
 
     def _plugin(self, flag: str, word: str, words: Sequence[str], at: int, options: list[str]) -> int:
@@ -167,17 +175,7 @@ class Parser:
             if not one.metavar:
                 options.append(one.name)
                 continue
-            rest = word[index + 1 :]
-            if rest:
-                options.append(_spelled(one, rest))
-            elif one.bare is not None:
-                options.append(_spelled(one, one.bare))
-            elif at < len(words):
-                options.append(_spelled(one, words[at]))
-                at += 1
-            else:
-                raise UsageError(f"-{letter}: expected a value, {one.name}={one.metavar}")
-            break
+            return self._value(one, word[index + 1 :] or None, f"-{letter}", words, at, options)
         return at
 
     def parse(self, options: list[str]) -> argparse.Namespace:

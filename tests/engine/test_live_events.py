@@ -24,16 +24,16 @@ def test_the_driver_tells_when_tasks_run(bench):
 def test_an_engine_takes_over_what_runs(bench, exception):
     first = bench("easy", nodes=4)
     first(first.submit(0, 1, 3, 100))
-    R = Rv1Set(first.job(1).R.to_dict())
+    held = Rv1Set(first.job(1).R.to_dict())
     second = bench("easy", nodes=4)
     request = second.submit(0, 1, 3, 100).request
-    second.engine.handle(ev.Adopt(50, 1, request, R, 0, 100, exception=exception))
+    second.engine.handle(ev.Adopt(50, 1, request, held, 0, 100, exception=exception))
     second.engine.check()
     assert second(second.submit(50, 2, 2, 10), second.submit(50, 3, 1, 10)) == [3]
     assert second.promised() == {2: 100}
     assert second(ev.Ended(60, 1)) == [2]
     with pytest.raises(EngineError, match="known already"):
-        second.engine.handle(ev.Adopt(61, 2, request, R, 0, math.inf))
+        second.engine.handle(ev.Adopt(61, 2, request, held, 0, math.inf))
 
 
 def test_ranks_that_a_job_has_left_serve_others(bench):

@@ -20,6 +20,20 @@ class SystemClock:
         return time.time()
 
 
+class SteadyClock:
+    """Seconds since 1970 that go on evenly, whatever is done to the wall clock meanwhile: it is read once.
+
+    A live instance decides by this one, so that a jump of the wall clock ends no job early and starts none late. `floor`: an instant
+    before which it does not begin, for an instance that goes on where it was left.
+    """
+
+    def __init__(self, floor: float = 0.0) -> None:
+        self._offset = max(time.time(), floor) - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def now(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) + self._offset
+
+
 class ManualClock:
     """A clock that moves when it is told to: for simulations and tests.
 

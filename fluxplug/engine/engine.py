@@ -176,7 +176,8 @@ class Engine(Moves):
         if name not in self.queues:
             raise EngineError(f"job {event.jobid}: no queue {name!r}; there are {', '.join(self.queues)}")
         self._sequence += 1
-        job = Job(event.jobid, event.request, name, event.time, self._sequence, event.urgency, event.userid)
+        submitted = event.time if event.since is None else event.since
+        job = Job(event.jobid, event.request, name, submitted, self._sequence, event.urgency, event.userid)
         job.jobspec = event.jobspec
         self.jobs[event.jobid] = job
         if event.dependencies:

@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 
 class Submit(NamedTuple):
-    """A job arrives. `request` is what the pool parsed from the jobspec; its duration is the time limit (0: none)."""
+    """A job arrives. `request` is what the pool parsed from the jobspec; its duration is the time limit (0: none).
+
+    `since`: when it was submitted, where that was before `time`: to an instance that has been restarted.
+    """
 
     time: float
     jobid: int
@@ -21,6 +24,7 @@ class Submit(NamedTuple):
     dependencies: tuple[str, ...] = ()
     jobspec: dict[str, Any] | None = None
     flags: int = 0
+    since: float | None = None
 
 
 class Ended(NamedTuple):

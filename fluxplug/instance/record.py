@@ -3,7 +3,7 @@
     record = initial(jobid, jobspec)
     for event in log: apply(record, event["name"], event["timestamp"], event.get("context") or {})
 
-A plain dict with the attributes of RFC 43, unset ones left out; `t_X` is when the job entered state X. The same code follows a live job and reads
+A plain dict with the attributes of RFC 43, unset ones left out, and keys of our own that begin with `_`; `t_X` is when the job entered state X. The same code follows a live job and reads
 a stored log after a restart. `flags` and the dependencies that are not met yet are kept beside the record by its owner.
 """
 
@@ -16,6 +16,7 @@ from fluxplug.engine.states import State
 from fluxplug.ingest import count
 from fluxplug.values.hostlist import Hostlist
 from fluxplug.values.idset import IDset
+from fluxplug.values.jobid import id_encode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +27,12 @@ NEW, DEPEND, PRIORITY, SCHED, RUN, CLEANUP, INACTIVE = map(int, State)
 _ENTERED = {DEPEND: "t_depend", PRIORITY: "t_priority", SCHED: "t_sched", RUN: "t_run", CLEANUP: "t_cleanup"}
 _MOVES = {"validate": DEPEND, "depend": PRIORITY, "priority": SCHED, "alloc": RUN}
 _RESULTS = {"cancel": CANCELED, "timeout": TIMEOUT}
+
+
+def f58(jobid: int) -> str:
+    """A job id as the API and event logs write it, whatever the locale."""
+    return "ƒ" + id_encode(jobid, "f58plain")[1:]
+
 
 MAIN_ATTRIBUTES = (
     "userid", "urgency", "priority", "t_submit", "t_depend", "t_priority", "t_sched", "t_run", "t_cleanup", "t_inactive", "state", "name",
@@ -124,6 +131,8 @@ def apply(record: dict[str, Any], name: str, time: float, context: Mapping[str, 
         record["t_submit"] = time
         record["urgency"] = context["urgency"]
         record["userid"] = context["userid"]
+    elif name == "start":
+        record["_started"] = True
     elif name == "finish":
         record["waitstatus"] = context["status"]
         if state < CLEANUP:
@@ -155,6 +164,13 @@ def apply(record: dict[str, Any], name: str, time: float, context: Mapping[str, 
             del record["dependencies"]
     elif name == "memo":
         _annotate(record, {"user": context})
+
+
+def public(record: Mapping[str, Any], attributes: frozenset[str] | None = None) -> dict[str, Any]:
+    """What a listing shows: all, or some, of the attributes that are set; `id` in F58."""
+    shown = {key: value for key, value in record.items() if key[0] != "_" and (attributes is None or key in attributes)}
+    shown["id"] = f58(record["id"])
+    return shown
 
 
 def _enter(record: dict[str, Any], state: int, time: float) -> None:

@@ -99,6 +99,7 @@ def build_engine(
     clock: ManualClock,
     *,
     log: bool = True,
+    told: bool = False,
     priorities: Priorities | None = None,
 ) -> Engine:
     """An engine with the queues of the configuration that are not virtual, in its order, and the hooks that plugins implement.
@@ -116,6 +117,7 @@ def build_engine(
         begin_pass=plugins.pass_begin if plugins.wants("pass_begin") else None,
         end_pass=plugins.pass_end if plugins.wants("pass_end") else None,
         log=log,
+        told=told,
     )
 
 

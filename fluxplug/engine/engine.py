@@ -154,6 +154,11 @@ class Engine(Moves):
         for event in events:
             self.handle(event)
 
+    @property
+    def passing(self) -> bool:
+        """Whether a pass in steps is under way."""
+        return self._stepping
+
     def next_due(self) -> float:
         """The next promised start in any queue: an instant at which a driver must pass `Pass` even if nothing happens."""
         first = math.inf

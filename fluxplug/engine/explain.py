@@ -66,7 +66,7 @@ def estimates(engine: Engine) -> Iterator[tuple[int, float | None]]:
                 elif not engine.needs_down(job.request):  # else the next pass sets it aside
                     after = math.inf
             yield job.jobid, start
-    for jobid in engine.parked:
+    for jobid in list(engine.parked):
         yield jobid, None
 
 

@@ -173,6 +173,17 @@ def public(record: Mapping[str, Any], attributes: frozenset[str] | None = None) 
     return shown
 
 
+def failure(record: Mapping[str, Any]) -> str:
+    """Why an inactive job was no success, in the words of Flux's tools; empty for one that was."""
+    if record.get("success"):
+        return ""
+    if "waitstatus" in record and not record.get("exception_occurred"):
+        status = record["waitstatus"]
+        code = status >> 8 if not status & 127 else 128 + (status & 127)
+        return f"task(s) exited with exit code {code}"
+    return f"Fatal exception type={record.get('exception_type', '')} {record.get('exception_note', '')}".rstrip()
+
+
 def _enter(record: dict[str, Any], state: int, time: float) -> None:
     record["state"] = state
     record[_ENTERED[state]] = time

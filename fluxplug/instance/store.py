@@ -214,16 +214,19 @@ class Store:
         )
         return None if row is None else row[0]
 
-    def log(self, jobid: int, log: str, since: int = 0) -> Iterator[tuple[int, bytes]]:
-        """(number, lines) of the runs of a log beyond its first `since` entries; `number` counts the entries before the run."""
-        before = 0
-        for count, lines in self._rows(
-            "SELECT count, lines FROM entries WHERE id = ? AND log = ? ORDER BY seq", (jobid, _NUMBER[log])
-        ):
-            if before + count > since:
-                skipped = max(0, since - before)
-                yield before + skipped, lines if not skipped else b"".join(lines.splitlines(keepends=True)[skipped:])
-            before += count
+    def log(self, jobid: int, log: str) -> bytes:
+        """A whole log, as RFC 18 has it; empty where there is none."""
+        sql = "SELECT lines FROM entries WHERE id = ? AND log = ? ORDER BY seq"
+        return b"".join(lines for (lines,) in self._rows(sql, (jobid, _NUMBER[log])))
+
+    def after(self, jobid: int, log: str, seq: int) -> list[tuple[int, int, bytes]]:
+        """(seq, count, lines) of the runs of a log that begin after number `seq`."""
+        return list(
+            self._rows(
+                "SELECT seq, count, lines FROM entries WHERE id = ? AND log = ? AND seq > ? ORDER BY seq LIMIT 1000",
+                (jobid, _NUMBER[log], seq),
+            )
+        )
 
     def journal(self, since: int, limit: int) -> list[tuple[int, int, bytes]]:
         """Up to `limit` runs (seq, jobid, lines) of event logs with entries beyond number `since`, in order."""
@@ -243,6 +246,12 @@ class Store:
             "SELECT id, record FROM jobs WHERE t_inactive > ? AND t_inactive < ? ORDER BY t_inactive DESC, id DESC LIMIT ?",
             (since, 9e99 if before is None else before, limit),
         )
+
+    def last_id(self) -> int | None:
+        """The largest id that any job has ever had."""
+        row = self._row("SELECT max(id) FROM jobs")
+        last = max(row[0] or 0, self.meta("last_id", 0))
+        return last or None
 
     def count_ended(self) -> int:
         """How many inactive jobs there are."""
@@ -266,6 +275,7 @@ class Store:
             writer.execute("BEGIN IMMEDIATE")
             try:
                 writer.execute("INSERT OR REPLACE INTO meta VALUES ('seq', ?)", (self.seq,))
+                writer.execute("INSERT OR REPLACE INTO meta SELECT 'last_id', max(id) FROM jobs")
                 writer.executemany("DELETE FROM entries WHERE id = ?", ids)
                 writer.executemany("DELETE FROM jobs WHERE id = ? AND t_inactive IS NOT NULL", ids)
                 writer.execute("COMMIT")

@@ -54,7 +54,7 @@ def test_no_datetime(text):
 
 def test_local_text():
     assert format_local(NOON + 0.5, "%Y-%m-%d %H:%M:%S.%f") == "2020-01-16 12:00:00.500000"
-    assert format_local(NOON + 0.9999999, "%f") == "999999"
+    assert format_local(NOON + 0.9999998, "%f") == "999999"
     for wrong in (float("inf"), float("nan"), 1e300):
         with pytest.raises(ValueError, match="no date"):
             format_local(wrong, "%Y")

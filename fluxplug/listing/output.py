@@ -17,9 +17,7 @@ import sys
 from itertools import repeat
 from operator import attrgetter
 from string import Formatter
-from typing import TYPE_CHECKING, Any
-
-from attrs import evolve, frozen
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fluxplug.errors import FormatError
 from fluxplug.listing.formatter import EMPTY, Field, parse_field
@@ -32,8 +30,7 @@ _PREFIX = re.compile(r"(\?\+|\?|\+):$")
 _LONGEST = 16_384  # characters of a format
 
 
-@frozen
-class Column:
+class Column(NamedTuple):
     """One field of a format and the text before it."""
 
     literal: str
@@ -177,9 +174,9 @@ class OutputFormat:
                     continue
                 if column.may_widen:
                     longest = max(map(len, texts), default=0)
-                    column = evolve(column, field=column.field.widened(longest))
+                    column = column._replace(field=column.field.widened(longest))
             if not columns and column is not self._columns[0]:  # blanks that parted it from what was dropped
-                column = evolve(column, literal=column.literal.lstrip())
+                column = column._replace(literal=column.literal.lstrip())
             columns.append(column)
             values.append(found)
         return columns, values

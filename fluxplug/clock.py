@@ -72,7 +72,7 @@ def parse_datetime(text: str, now: float, *, past: bool = False) -> float:
     text = text.strip()
     if text == "now":
         return now
-    if text[:1] in ("+", "-") and text[1:2].isalnum() | (text[1:2] == "."):
+    if text[:1] in ("+", "-") and (text[1:2].isalnum() or text[1:2] == "."):
         distance = parse_fsd(text[1:])
         if not math.isinf(distance):
             return now + distance if text[0] == "+" else now - distance

@@ -45,23 +45,30 @@ class Client:
     def __init__(self, uri: str | None = None, *, timeout: float | None = TIMEOUT, token: str | None = None) -> None:
         self.uri = find_uri() if uri is None else uri
         self.timeout = timeout
-        self._address = parse_uri(self.uri)
+        self.address = parse_uri(self.uri)
         self._idle: list[Connection] = []
-        self._headers = {"Accept": "application/json"}
-        if not self._address.socket:
+        self.headers = {"Accept": "application/json"}
+        if not self.address.socket:
             token = token or find_token()
             if token:
-                self._headers["Authorization"] = f"Bearer {token}"
+                self.headers["Authorization"] = f"Bearer {token}"
 
     # Requests.
 
-    def get(self, path: str, /, *, within: float | None = -1, **query: Any) -> Any:
+    def get(self, path: str, /, *, within: float | None = -1, resume: bool = False, **query: Any) -> Any:
         """The answer to a GET, decoded. `path` is as in the API's table, not quoted; a query value of None is left out.
 
-        `within`: seconds for this answer (None: for ever; negative: as for the client). Sent once more where a connection that
-        was kept turns out to be closed.
+        `within`: seconds for this answer (None: for ever; negative: as for the client). Sent once more where a connection that was kept turns
+        out to be closed. With `resume`, for requests that wait, it is sent again while a server is being restarted, for up to PATIENCE
+        seconds.
         """
-        return self._request("GET", _target(path, query), None, within, again=True)
+        pauses = Pauses(stopwatch() + PATIENCE if resume else 0)
+        while True:
+            try:
+                return self._request("GET", _target(path, query), None, within, again=True)
+            except ConnectionFailedError as fault:
+                if isinstance(fault, TimeoutError) or not pauses.take():
+                    raise
 
     def post(self, path: str, body: Any = None, /, *, within: float | None = -1, again: bool = False) -> Any:
         """The answer to a POST of `body` as JSON, decoded.
@@ -71,31 +78,14 @@ class Client:
         """
         return self._request("POST", _target(path, {}), _encode({} if body is None else body), within, again=again)
 
-    def stream(self, path: str, /, *, resume: bool = False, **query: Any) -> Iterator[Any]:
-        """The lines of an answer, decoded one by one as they come, over a connection of its own, which closes with the generator.
+    def stream(self, path: str, /, *, resume: bool = False, **query: Any) -> Stream:
+        """The lines of an answer, decoded one by one as they come, over a connection of its own. See Stream.
 
-        The request is sent when the first line is asked for. There is no limit to the time between two lines. With `resume`, a stream that
-        breaks, as when the server is restarted, is asked for again from where it was (`since`: the last `seq` seen in lines that have one,
-        else the number of lines seen), for up to PATIENCE seconds; without it ConnectionFailedError is raised.
+        There is no limit to the time between two lines. With `resume`, a stream that breaks, as when the server is restarted, is asked for
+        again from where it was (`since`: the last `seq` seen in lines that have one, else the number of lines seen), for up to PATIENCE
+        seconds; without it ConnectionFailedError is raised.
         """
-        since = query.get("since") or 0
-        limit: float | None = None
-        pause = 0.05
-        while True:
-            try:
-                for line in self._lines(_target(path, query)):
-                    limit, pause = None, 0.05
-                    since = line["seq"] if isinstance(line, dict) and "seq" in line else max(since, 0) + 1
-                    query["since"] = since
-                    yield line
-                return
-            except ConnectionFailedError:
-                if limit is None:
-                    limit = stopwatch() + PATIENCE
-                if not resume or stopwatch() > limit:
-                    raise
-            threading.Event().wait(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        return Stream(self, path, query, resume=resume)
 
     def close(self) -> None:
         """Close what is open and not in use. The client can be used again."""
@@ -113,7 +103,7 @@ class Client:
         while True:
             connection, kept = self._take(limit)
             try:
-                answer = connection.ask(method, target, self._headers, body)
+                answer = connection.ask(method, target, self.headers, body)
                 content = b"".join(connection.blocks())
             except ConnectionFailedError as fault:
                 connection.close()
@@ -130,14 +120,90 @@ class Client:
                 self._idle.append(connection)
             else:
                 connection.close()
-            return self._result(answer, content)
+            return self.result(answer, content)
 
-    def _lines(self, target: str) -> Iterator[Any]:
-        connection = Connection(self._address, self.uri, self.timeout)
+    def _take(self, timeout: float | None) -> tuple[Connection, bool]:
+        """An open connection, and whether it was used before. One that the server has closed since is not taken."""
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:
+                return Connection(self.address, self.uri, timeout), False
+            if connection.is_open():
+                connection.set_timeout(timeout)
+                return connection, True
+            connection.close()
+
+    def result(self, answer: Answer, content: bytes) -> Any:
+        """The decoded body of an answer. Raises ApiError for one that refuses."""
+        if answer.status < 300:
+            plain = answer.headers.get("content-type", "").startswith("text/plain")
+            return content.decode(errors="replace") if plain else decode(content or b"null", self.uri)
         try:
-            answer = connection.ask("GET", target, self._headers, None)
+            document = json.loads(content)
+        except (ValueError, RecursionError):
+            document = None
+        raise _api_error(document, answer.status)
+
+
+class Stream:
+    """An iterator over the lines of an answer, as JSON. The request is sent when the first is asked for.
+
+    `close`, which any thread may call while another waits for a line, ends it. Raises as Client's requests do.
+    """
+
+    def __init__(self, client: Client, path: str, query: dict[str, Any], *, resume: bool) -> None:
+        self._client = client
+        self._path = path
+        self._query = query
+        self._resume = resume
+        self._connection: Connection | None = None
+        self._closed = threading.Event()
+        self._iterator = self._entries()
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> Any:
+        return next(self._iterator)
+
+    def close(self) -> None:
+        """End the stream: whoever waits for the next line is told that there is none."""
+        self._closed.set()
+        if self._connection is not None:
+            self._connection.shutdown()
+
+    def __del__(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _entries(self) -> Iterator[Any]:
+        since = self._query.get("since") or 0
+        pauses = Pauses(0, self._closed)
+        while not self._closed.is_set():
+            try:
+                for line in self._lines():
+                    pauses = Pauses(0, self._closed)
+                    since = line["seq"] if isinstance(line, dict) and "seq" in line else max(since, 0) + 1
+                    self._query["since"] = since
+                    yield line
+                return
+            except ConnectionFailedError:
+                if self._closed.is_set():
+                    return
+                if not self._resume:
+                    raise
+                pauses.limit = pauses.limit or stopwatch() + PATIENCE
+                if not pauses.take():
+                    raise
+
+    def _lines(self) -> Iterator[Any]:
+        client = self._client
+        self._connection = connection = Connection(client.address, client.uri, client.timeout)
+        try:
+            answer = connection.ask("GET", _target(self._path, self._query), client.headers, None)
             if answer.status != 200:
-                self._result(answer, b"".join(connection.blocks()))
+                client.result(answer, b"".join(connection.blocks()))
             connection.set_timeout(None)
             rest: list[bytes] = []
             size = 0
@@ -148,51 +214,49 @@ class Client:
                     rest, size = [], 0
                     for line in lines:
                         if line.strip():
-                            yield self._line(line)
+                            yield _entry(line, client.uri)
                 rest.append(last)
                 size += len(last)
                 if size > _MAX_LINE:
-                    raise ConnectionFailedError(errno.EPROTO, f"{self.uri}: a line of over {_MAX_LINE} bytes")
+                    raise ConnectionFailedError(errno.EPROTO, f"{client.uri}: a line of over {_MAX_LINE} bytes")
             if size:
-                raise ConnectionFailedError(errno.ECONNRESET, f"{self.uri}: the answer ended in the middle of a line")
+                raise ConnectionFailedError(errno.ECONNRESET, f"{client.uri}: the answer ended in the middle of a line")
         finally:
+            self._connection = None
             connection.close()
 
-    def _line(self, line: bytes) -> Any:
-        found = self._decode(line)
-        if isinstance(found, dict) and len(found) == 1 and "error" in found:
-            raise _api_error(found, 200)
-        return found
 
-    def _take(self, timeout: float | None) -> tuple[Connection, bool]:
-        """An open connection, and whether it was used before. One that the server has closed since is not taken."""
-        while True:
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                return Connection(self._address, self.uri, timeout), False
-            if connection.is_open():
-                connection.set_timeout(timeout)
-                return connection, True
-            connection.close()
+class Pauses:
+    """The pauses between tries to reach a server that is being restarted, until the stopwatch shows `limit`."""
 
-    def _result(self, answer: Answer, content: bytes) -> Any:
-        if answer.status < 300:
-            plain = answer.headers.get("content-type", "").startswith("text/plain")
-            return content.decode(errors="replace") if plain else self._decode(content or b"null")
-        try:
-            document = json.loads(content)
-        except (ValueError, RecursionError):
-            document = None
-        raise _api_error(document, answer.status)
+    def __init__(self, limit: float, ended: threading.Event | None = None) -> None:
+        self.limit = limit
+        self._ended = ended or threading.Event()
+        self._next = 0.05
 
-    def _decode(self, content: bytes) -> Any:
-        try:
-            return json.loads(content)
-        except (ValueError, RecursionError) as error:
-            shown = content[:60].decode(errors="replace")
-            text = f"{self.uri}: expected JSON, not {shown!r}: {error}"
-            raise ConnectionFailedError(errno.EPROTO, text) from None
+    def take(self) -> bool:
+        """Pause, and return True; False at once where the time is over."""
+        if stopwatch() >= self.limit:
+            return False
+        self._ended.wait(self._next)
+        self._next = min(self._next * 2, _LONGEST_PAUSE)
+        return True
+
+
+def decode(content: bytes, uri: str) -> Any:
+    """JSON of the instance at `uri`. Raises ConnectionFailedError for anything else."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError) as error:
+        shown = content[:60].decode(errors="replace")
+        raise ConnectionFailedError(errno.EPROTO, f"{uri}: expected JSON, not {shown!r}: {error}") from None
+
+
+def _entry(line: bytes, uri: str) -> Any:
+    found = decode(line, uri)
+    if isinstance(found, dict) and len(found) == 1 and "error" in found:
+        raise _api_error(found, 200)
+    return found
 
 
 def _target(path: str, query: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -139,7 +140,13 @@ class Connection:
         poll.register(self._socket, select.POLLIN)
         return not poll.poll(0)
 
+    def shutdown(self) -> None:
+        """End what is under way: a thread that waits for an answer is told that the server has closed."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
+        """Free the connection. Nobody may be waiting for an answer."""
         self._socket.close()
 
     def _receive(self, answer: Answer) -> int:

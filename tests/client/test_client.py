@@ -120,7 +120,7 @@ def test_token_is_sent_over_tcp_alone(server, monkeypatch):
     server.script = [answer("1")]
     assert Client(server.uri).get("/v1") == 1
     assert "secret" not in server.requests[0][0]
-    assert Client("http://127.0.0.1:1")._headers["Authorization"] == "Bearer secret"
+    assert Client("http://127.0.0.1:1").headers["Authorization"] == "Bearer secret"
 
 
 def test_chunked_and_closed_answers(server, client):
@@ -312,8 +312,26 @@ def test_a_stream_closes_with_its_generator(server, client):
     next(stream)
     assert client.get("/") == 1, "other requests go on meanwhile"
     stream.close()
+    assert list(stream) == []
     more.set()
     assert server.connections == 2
+
+
+def test_another_thread_closes_a_stream(server, client):
+    more = threading.Event()
+    server.script = [[STREAM, chunk('{"n": 1}\n'), more]]
+    stream = client.stream("/x", resume=True)
+    next(stream)
+    timer = threading.Timer(0.05, stream.close)
+    timer.start()
+    assert list(stream) == []
+    timer.join()
+    more.set()
+
+
+def test_a_request_that_waits_resumes(server, client):
+    server.script = [[None], [b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n1", None], answer("3")]
+    assert client.get("/v1/jobs/1/result", within=None, resume=True) == 3
 
 
 def test_long_lines(server, client, monkeypatch):

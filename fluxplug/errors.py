@@ -5,6 +5,7 @@
     ├── DocumentError (ValueError)         a jobspec, R or constraint that breaks its format; knows the path
     │   └── DocumentTypeError (TypeError)  the same, where a value has the wrong type
     ├── OptionError (ValueError)           a value of a submission option that breaks its grammar; knows the option
+    ├── FormatError (ValueError)           an output format of a listing that cannot be used
     ├── ConfigError                        sched.toml or a command-line value; knows file, line and key
     ├── PluginError                        a plugin that cannot be found, loaded or trusted; names it
     ├── RefusedError                       a job that a site's rules keep out; the text is for its user
@@ -70,6 +71,10 @@ class OptionError(FluxplugError, ValueError):
         self.option = option
         self.value = value
         self.reason = reason
+
+
+class FormatError(FluxplugError, ValueError):
+    """An output format of a listing that cannot be used: no such name, field or sort key, or a broken specification."""
 
 
 class ConfigError(FluxplugError):

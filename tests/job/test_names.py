@@ -14,7 +14,8 @@ from fluxplug.engine.states import State
 
 # Section 1: module -> names. Those that need a running instance come with it.
 MODULES = {
-    "job": "Jobspec JobspecV1 validate_jobspec BatchConfig JobID id_parse id_encode",
+    "job": "Jobspec JobspecV1 validate_jobspec BatchConfig JobID id_parse id_encode EventLogEvent JobInfo JobInfoFormat "
+    "job_fields_to_attrs",
     "job.directives": "DirectiveParser",
     "constraint.parser": "ConstraintParser ConstraintSyntaxError",
     "shape.parser": "ShapeParser ShapeSyntaxError",
@@ -23,7 +24,7 @@ MODULES = {
 LATER = {
     "job": "submit submit_async submit_get_id kill kill_async cancel cancel_async job_raise job_raise_async wait "
     "wait_async wait_get_status result result_async event_watch event_watch_async event_wait JobEventWatchFuture "
-    "EventLogEvent JobException MAIN_EVENTS JobInfo JobInfoFormat job_fields_to_attrs job_list job_list_inactive "
+    "JobException MAIN_EVENTS job_list job_list_inactive "
     "job_list_id JobList get_job job_info_lookup job_kvs_lookup JobKVSLookup job_kvs job_kvs_guest FluxExecutor "
     "FluxExecutorFuture timeleft job_output output_event_watch output_event_watch_async output_watch "
     "output_watch_async output_watch_lines output_watch_lines_async JobWatcher JournalConsumer",

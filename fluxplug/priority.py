@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from attrs import define, frozen
 
-from fluxplug.engine.engine import EXPEDITE, HOLD, PRIORITY_MAX, by_urgency
+from fluxplug.engine.engine import EXPEDITE, PRIORITY_MAX, by_urgency
 from fluxplug.engine.events import SetPriority
+from fluxplug.engine.moves import HOLD
 from fluxplug.engine.states import State
 from fluxplug.errors import DocumentError, PluginError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 Urgency = Annotated[int, Meta(ge=0, le=31)]
 Severity = Annotated[int, Meta(ge=0, le=7)]
@@ -37,7 +37,7 @@ class Listing(Struct, forbid_unknown_fields=True):
     """What to list (RFC 43). `max_entries` 0: all."""
 
     max_entries: Annotated[int, Meta(ge=0)] = 1000
-    attrs: list[str] = ["all"]
+    attrs: list[str] = field(default_factory=lambda: ["all"])
     since: Seconds = 0.0
     constraint: dict[str, Any] | None = None
     ids: Ids | None = None
@@ -62,7 +62,7 @@ class Selection(Struct, forbid_unknown_fields=True):
 
     ids: Ids | None = None
     userid: int | None = None
-    states: list[str] = ["active"]
+    states: list[str] = field(default_factory=lambda: ["active"])
     dry_run: bool = False
     type: Word = "cancel"
     severity: Severity = 0

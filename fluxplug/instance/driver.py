@@ -72,7 +72,7 @@ class Driver:
         self._fresh: deque[LiveJob] = deque()
         self.batch = Batch()
         self._settling: list[tuple[asyncio.Future[Any], Any]] = []
-        self._launches: list[LiveJob] = []
+        self._launches: list[ex.Launch] = []
         self._stops: list[ev.Stop] = []
         self._over: list[LiveJob] = []
         self._wake = asyncio.Event()
@@ -233,8 +233,6 @@ class Driver:
             live.ends = start.end
         for logged in actions.log:
             self._log(logged)
-        for start in actions.start:
-            self._launches.append(self.jobs[start.jobid])
         self._stops += actions.stop
 
     def _log(self, logged: ev.LogEntry) -> None:
@@ -269,7 +267,10 @@ class Driver:
         execution["expiration"] = 0.0 if live.ends == math.inf else live.ends
         live.document = document
         rec.allocated(live.record, document)
-        live.origin = self.executor.origin(self._launch(live)) if self.executor is not None else ""
+        if self.executor is not None:
+            launch = self._launch(live)
+            live.origin = self.executor.origin(launch)
+            self._launches.append(launch)
         self.batch.allocations.append((encode(document), live.origin, live.jobid))
         annotations: dict[str, Any] = {"sched": {"resource_summary": live.R.dumps()}}
         user = live.record.get("annotations", {}).get("user")
@@ -371,9 +372,8 @@ class Driver:
                 future.set_result(result)
         executor = self.executor
         if executor is not None:
-            for live in launches:
-                if live.record["state"] != rec.INACTIVE:
-                    executor.launch(self._launch(live))
+            for launch in launches:
+                executor.launch(launch)
             for stop in stops:
                 stopped = self.jobs.get(stop.jobid)
                 if stopped is not None and stopped.document is not None:

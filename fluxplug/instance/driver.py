@@ -244,6 +244,8 @@ class Driver:
             return
         if name == "alloc":
             context = self._allocate(live, time)
+        elif name == "exception" and context is not None and "userid" not in context:
+            context = {**context, "userid": self.intake.owner}
         self.write(live, time, name, context)
         if live.flags & DEBUG and name in {"priority", "alloc"}:
             self.write(live, time, "debug.alloc-request" if name == "priority" else "debug.start-request", {})
@@ -284,6 +286,7 @@ class Driver:
         record = live.record
         self.batch.ended.append((time, encode(record), live.jobid))
         self._over.append(live)
+        self.intake.ending[live.jobid] = live
         result = record["result"]
         word = {rec.COMPLETED: "successful", rec.FAILED: "failed", rec.CANCELED: "canceled", rec.TIMEOUT: "timeout"}[
             result
@@ -381,6 +384,7 @@ class Driver:
             for key, seq in batch.tokens.items():
                 executor.committed(key, seq)
         for live in over:
+            del self.intake.ending[live.jobid]
             live.finish()
         if runs:
             self.streams.publish(runs)

@@ -16,9 +16,9 @@ from fluxplug.testing.executors import StoringSite, launched, resource_set, task
 class Stage:
     """One state directory, and the executor that serves it at present."""
 
-    def __init__(self, statedir: Path, ranks: int, **config) -> None:
+    def __init__(self, statedir: Path, ranks: int, host: str = "vm", **config) -> None:
         self.statedir = statedir
-        self.hosts = [Host(rank, "vm") for rank in range(ranks)]
+        self.hosts = [Host(rank, host) for rank in range(ranks)]
         self.config = Local.Config(**({"pretend_hosts": True} | config))
         self.site: StoringSite = None
         self.executor: Local = None

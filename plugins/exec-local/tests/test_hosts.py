@@ -36,7 +36,9 @@ assert ask("cmd=finalize")["cmd"] == "finalize_ack"
 
 def test_a_job_of_two_ranks_is_one_job(stage):
     async def play(at):
-        jobid = await at.job("sh", "-c", "echo $FLUX_JOB_NNODES $FLUX_TASK_RANK $FLUX_TASK_LOCAL_ID", ranks="0-1", cores="0-1", nslots=4)
+        jobid = await at.job(
+            "sh", "-c", "echo $FLUX_JOB_NNODES $FLUX_TASK_RANK $FLUX_TASK_LOCAL_ID", ranks="0-1", cores="0-1", nslots=4
+        )
         assert sorted(at.site.output(jobid).splitlines()) == [b"2 0 0", b"2 1 1", b"2 2 0", b"2 3 1"]
         assert len(at.site.of(jobid, Started)) == 1
         log = dict(at.site.log_of(jobid, EXEC_LOG))
@@ -49,7 +51,14 @@ def test_a_job_of_two_ranks_is_one_job(stage):
 
 def test_one_rank_fails_and_the_other_is_ended(stage):
     async def play(at):
-        jobid = await at.job("sh", "-c", "test $FLUX_TASK_RANK = 0 || exec sleep 1000", ranks="0-1", nslots=2, options={"exit-timeout": 0.1})
+        jobid = await at.job(
+            "sh",
+            "-c",
+            "test $FLUX_TASK_RANK = 0 || exec sleep 1000",
+            ranks="0-1",
+            nslots=2,
+            options={"exit-timeout": 0.1},
+        )
         assert "exit-timeout" in at.site.raised(jobid)[0][1]
         assert at.site.status(jobid) == 15
 
@@ -109,8 +118,12 @@ def test_layouts():
     assert lay_out(two, 1, 6, spec, {"taskmap": {"scheme": "manual", "value": "0-3;4-5"}}).mine == [4, 5]
     assert lay_out(two, 0, 6, task_jobspec("true", count={"total": 3}), {}).size == 3
     assert lay_out(nodes("0-3"), 0, 2, task_jobspec("true", count={"per_slot": 2}), {}).mine == [0, 1, 2, 3]
-    for options in ({"taskmap": {"scheme": "manual", "value": "0-7"}}, {"taskmap": {"scheme": "no"}}, {"per-resource": {"type": "gpu"}}):
-        with pytest.raises(ValueError, match="taskmap|per-resource"):
+    for options in (
+        {"taskmap": {"scheme": "manual", "value": "0-7"}},
+        {"taskmap": {"scheme": "no"}},
+        {"per-resource": {"type": "gpu"}},
+    ):
+        with pytest.raises(ValueError, match=r"taskmap|per-resource"):
             lay_out(two, 0, 6, spec, options)
 
 

@@ -15,6 +15,11 @@ def data_entries(site, jobid, stream="stdout"):
     return [c for name, c in site.log_of(jobid, OUTPUT_LOG) if name == "data" and c["stream"] == stream and "data" in c]
 
 
+def resident_kib(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS"))
+
+
 def python(code):
     return (sys.executable, "-c", code)
 
@@ -85,8 +90,7 @@ def test_much_output_arrives_whole_while_reports_are_slow(stage, stream):
         at.launch(2, "sleep", "0.5")
         await at.site.until(lambda: at.waiting_ends() == [2])
         assert at.waiting_bytes() < 8 << 20
-        status = Path(f"/proc/{at.agent_pid()}/status").read_text()
-        assert next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) < 60_000
+        assert resident_kib(at.agent_pid()) < 60_000
         at.site.commit = True
         at.site.commit_all()
         await at.site.ended(1)
@@ -124,9 +128,12 @@ def test_files_by_template(stage, tmp_path):
         assert redirects[0] == {"stream": "stdout", "rank": "0", "path": f"{jobid}-0.out"}
         assert at.site.output(jobid) == b""
         await at.job("sh", "-c", script, nslots=2, cores="0-1", **to("one.out", label=True))
-        assert sorted((tmp_path / "one.out").read_text().splitlines()) == ["0: err 0", "0: out 0", "1: err 1", "1: out 1"] or (
-            sorted((tmp_path / "one.out").read_text().splitlines()) == ["0: out 0", "1: out 1", "err 0", "err 1"]
-        )
+        assert sorted((tmp_path / "one.out").read_text().splitlines()) == [
+            "0: err 0",
+            "0: out 0",
+            "1: err 1",
+            "1: out 1",
+        ] or (sorted((tmp_path / "one.out").read_text().splitlines()) == ["0: out 0", "1: out 1", "err 0", "err 1"])
         # Several ranks, one file; and one a node.
         await at.job("sh", "-c", script, ranks="0-1", nslots=2, **to("all.out"))
         assert sorted((tmp_path / "all.out").read_text().splitlines()) == ["err 0", "err 1", "out 0", "out 1"]

@@ -1,6 +1,6 @@
 """The agent: one process a host that starts the tasks of jobs, reads their output, waits for them, and tells the server.
 
-`python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER` with the listening socket inherited as descriptor LISTENER. It lives in a session
+`python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER` with the listening socket inherited as descriptor LISTENER, and nothing else above it. It lives in a session
 of its own and outlasts the server: jobs run on, their time limits hold, and what happened is kept until a server has stored it. One thread and
 one epoll; everything is written to cost microseconds a job, as a job can be `true`.
 
@@ -246,6 +246,11 @@ def _identity(path: str) -> tuple[int, int] | None:
 def main() -> None:
     """The command: see the module."""
     statedir, rank, descriptor = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    # What the server has open is not the agent's, nor its tasks'.
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        if int(name) > descriptor:
+            with suppress(OSError):
+                os.close(int(name))
     os.set_inheritable(descriptor, False)
     listener = socket.socket(fileno=descriptor)
     # Orphans of tasks become children of the agent, so that they can be found and ended.

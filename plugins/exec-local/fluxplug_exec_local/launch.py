@@ -66,7 +66,7 @@ def start(job: Job) -> None:
             task = Task(job, rank, localid)
             _start_task(job, task, command, shared, redirect, binding)
     except (OSError, ValueError) as error:
-        if task is None:
+        if task is None or isinstance(error, ValueError):
             job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)
             return
         name = expand(command[0], job, task.rank, task.localid)
@@ -121,7 +121,7 @@ def _start_task(  # noqa: PLR0917
     stdin = pmi = -1
     try:
         if redirect.stdin:
-            fds = [os.open(expand(redirect.stdin, job, rank, localid), os.O_RDONLY)]
+            fds = [redirect.open_stdin(rank, localid)]
             theirs.append(fds[0])
         else:
             read_end, stdin = os.pipe()

@@ -62,12 +62,16 @@ class Ledger:
     users: dict[str, dict[int, Account]] = field(init=False, factory=dict)
     running: dict[int, tuple[str, int, int]] = field(init=False, factory=dict)
     changes: int = field(init=False, default=0)
+    _all_banks: float | None = field(init=False, default=None)
+    _all_users: dict[str, float] = field(init=False, factory=dict)
 
     def enrol(self, bank: str, userid: int) -> None:
         """Somebody has jobs: from now on the machine is shared with them, though they have used nothing yet."""
         users = self.users.get(bank)
         if users is None or userid not in users:
             self.changes += 1
+            self._all_banks = None
+            self._all_users.pop(bank, None)
             self.banks.setdefault(bank, Account())
             self.users.setdefault(bank, {})[userid] = Account()
 
@@ -91,18 +95,21 @@ class Ledger:
             account.change(cores, now, self.half_life)
 
     def share(self, bank: str, userid: int) -> tuple[float, float]:
-        """The part of the machine that is a user's in a bank, and the part of the bank that is; both above 0, at most 1. O(banks and users)."""
-        banks = dict.fromkeys((*self.bank_shares, *self.banks, bank))
-        users = dict.fromkeys((*self.users.get(bank, ()), userid))
-        of_machine = self._of_bank(bank) / math.fsum(map(self._of_bank, banks))
-        of_bank = self._of_user(userid) / math.fsum(map(self._of_user, users))
-        return of_machine * of_bank, of_bank
+        """The part of the machine that is a user's in a bank, and the part of the bank that is; both above 0, at most 1.
 
-    def _of_bank(self, bank: str) -> float:
-        return self.bank_shares.get(bank, 1.0)
-
-    def _of_user(self, userid: int) -> float:
-        return self.user_shares.get(userid, 1.0)
+        O(1), but for the first call after an enrolment.
+        """
+        mine, whose = self.bank_shares.get(bank, 1.0), self.user_shares.get(userid, 1.0)
+        if self._all_banks is None:
+            self._all_banks = math.fsum(self.bank_shares.get(one, 1.0) for one in {**self.bank_shares, **self.banks})
+        if bank not in self._all_users:
+            self._all_users[bank] = math.fsum(self.user_shares.get(one, 1.0) for one in self.users.get(bank, ()))
+        banks, users = self._all_banks, self._all_users[bank]
+        if bank not in self.banks and bank not in self.bank_shares:
+            banks += mine
+        if userid not in self.users.get(bank, ()):
+            users += whose
+        return mine / banks * (whose / users), whose / users
 
     def fairshare(self, bank: str, userid: int, now: float) -> float:
         """From 1, nothing used, over 0.5, as much used as is one's share, to 0. A user pays in part for what others of the bank used.
@@ -146,6 +153,8 @@ class Ledger:
         except (KeyError, TypeError, ValueError) as error:
             raise DocumentError("", f"the state of priorities is broken: {type(error).__name__}: {error}") from error
         self.total, self.banks, self.users, self.running = total, banks, users, running
+        self._all_banks = None
+        self._all_users.clear()
         self.changes += 1
 
 

@@ -94,11 +94,10 @@ class TestFactors:
 class TestFairShare:
     def test_the_published_example(self):
         """Two tiers of the example in Slurm's documentation of the classic fair share: accounts E and F, a user each."""
-        ledger = Ledger(math.inf, {"B": 30.0, "C": 10.0, "E": 25.0, "F": 35.0})
+        ledger = Ledger(math.inf, {"B": 30.0, "C": 10.0, "E": 25.0, "F": 35.0, "rest": 0.0})
         for jobid, (bank, user, cores) in enumerate([("B", 1, 20), ("C", 2, 25), ("E", 4, 25), ("C", 3, 0)]):
             ledger.start(jobid, bank, user, cores, 0.0)
         ledger.start(9, "rest", 9, 30, 0.0)
-        ledger.bank_shares = {**ledger.bank_shares, "rest": 0.0}
         assert ledger.share("C", 2) == (pytest.approx(0.05), 0.5)
         assert ledger.fairshare("E", 4, 10.0) == pytest.approx(0.5)
         assert ledger.fairshare("F", 5, 10.0) == 1.0

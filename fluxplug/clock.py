@@ -26,6 +26,20 @@ class SystemClock:
         return time.time()
 
 
+class SteadyClock:
+    """Seconds since 1970 that go on evenly, whatever is done to the wall clock meanwhile: it is read once.
+
+    A live instance decides by this one, so that a jump of the wall clock ends no job early and starts none late. `floor`: an instant
+    before which it does not begin, for an instance that goes on where it was left.
+    """
+
+    def __init__(self, floor: float = 0.0) -> None:
+        self._offset = max(time.time(), floor) - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def now(self) -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME) + self._offset
+
+
 class ManualClock:
     """A clock that moves when it is told to: for simulations and tests.
 
@@ -72,7 +86,7 @@ def parse_datetime(text: str, now: float, *, past: bool = False) -> float:
     text = text.strip()
     if text == "now":
         return now
-    if text[:1] in ("+", "-") and text[1:2].isalnum() | (text[1:2] == "."):
+    if text[:1] in ("+", "-") and (text[1:2].isalnum() or text[1:2] == "."):
         distance = parse_fsd(text[1:])
         if not math.isinf(distance):
             return now + distance if text[0] == "+" else now - distance

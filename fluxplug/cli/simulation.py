@@ -112,6 +112,7 @@ class Setup:
             schedule=schedule,
             keep_ranks=keep_ranks,
             record=self._record if self.plugins.wants("job_event") else None,
+            parents={queue.name: queue.parent for queue in config.all_queues if queue.parent is not None},
         )
         return simulator, trace
 

@@ -35,7 +35,7 @@ _STRINGS = (
     re.compile(r"'[^'\n]*'"),
 )
 # The tables whose second name is the user's: [pool.NAME], [queues.NAME].
-_NAMED = ("ingest", "pool", "queues")
+_NAMED = ("executor", "ingest", "pool", "priority", "queues")
 
 
 class KeyProblem(ConfigError):  # noqa: N818 - it is about a key, and becomes an error with its place

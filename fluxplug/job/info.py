@@ -62,10 +62,6 @@ class Annotations:
         value = self._value.get(name)
         return Annotations(value) if isinstance(value, dict) or value is None else value
 
-    def to_dict(self) -> dict[str, Any]:
-        """The values as plain JSON."""
-        return dict(self._value)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._value)
 

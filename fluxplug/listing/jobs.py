@@ -5,12 +5,13 @@ The values are `fluxplug.job.info.JobInfo`'s. Used by the commands that list job
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from fluxplug.listing.output import OutputFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 _IDS = ("id", "id.f58", "id.f58plain", "id.dec", "id.hex", "id.dothex", "id.kvs", "id.words", "id.emoji")
 _TIMES = ("t_submit", "t_depend", "t_priority", "t_sched", "t_run", "t_cleanup", "t_inactive")
@@ -106,9 +107,25 @@ class JobInfoFormat(OutputFormat):
 
     def title(self, name: str) -> str | None:
         found = super().title(name)
-        if found is None and name.startswith(_OPEN) and all(name.split(".")):
+        if found is None and name.startswith(_OPEN) and all(key and key[0] != "_" for key in name.split(".")):
             return name.removeprefix("annotations.").upper()
         return found
+
+    def getter(self, name: str) -> Callable[[Any], Any]:
+        if not name.startswith(_OPEN):
+            return super().getter(name)
+        path = name.removeprefix("annotations.").split(".")
+        return lambda job: _annotation(job, path)
+
+
+def _annotation(job: Mapping[str, Any], path: list[str]) -> Any:
+    """The value at a path of keys, as a record has it: as attributes, some names would be Python's. "" where there is none."""
+    value: Any = job.get("annotations")
+    for key in path:
+        value = value.get(key) if isinstance(value, dict) else None
+    if isinstance(value, (dict, list)):
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":")) if value else ""
+    return "" if value is None else value
 
 
 def job_fields_to_attrs(fields: Iterable[str]) -> set[str]:

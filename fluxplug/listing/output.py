@@ -66,12 +66,17 @@ class OutputFormat:
             fmt = fmt[match.end() :]
             self.set_sort_keys(match[1])
         self._columns, self._tail = self._parse(fmt)
+        self._cells = [(one.literal, self.getter(one.name), one.field.cell()) for one in self._columns]
         if not self._columns:
             raise FormatError(f"Invalid format {fmt!r}: it has no field; write a field as {{name}}")
 
     def title(self, name: str) -> str | None:
         """The heading of a field; None where there is no such field. Subclasses add fields whose names are open."""
         return self.headings.get(name)
+
+    def getter(self, name: str) -> Callable[[Any], Any]:
+        """A function from an item to the value of a field."""
+        return attrgetter(name)
 
     def _parse(self, fmt: str) -> tuple[list[Column], str]:
         columns = []
@@ -117,8 +122,7 @@ class OutputFormat:
 
     def format(self, obj: Any) -> str:
         """The line of one item; no column is dropped or widened."""
-        lines = self._rows(self._columns, [list(map(attrgetter(column.name), [obj])) for column in self._columns])
-        return next(iter(lines))
+        return "".join([*(literal + cell(get(obj)) for literal, get, cell in self._cells), self._tail])
 
     def filter(self, items: Iterable[Any]) -> str:
         """The format that `print_items(items)` would use: without prefixes and dropped columns, with the widths that were found."""
@@ -141,7 +145,7 @@ class OutputFormat:
     def sort_items(self, items: list[Any]) -> None:
         """Sort a list in place by the sort keys; what is equal keeps its order. Empty values come before numbers, these before texts."""
         for name, descending in reversed(self._sort_keys):
-            get = attrgetter(name)
+            get = self.getter(name)
             items.sort(key=lambda item, get=get: _sort_value(get(item)), reverse=descending)  # type: ignore[misc]
 
     def lines(self, items: Iterable[Any], no_header: bool = False, width: int = -1) -> list[str]:
@@ -167,7 +171,7 @@ class OutputFormat:
         columns: list[Column] = []
         values: list[list[Any]] = []
         for column in self._columns:
-            found = list(map(attrgetter(column.name), items))
+            found = list(map(self.getter(column.name), items))
             if column.may_drop or column.may_widen:
                 texts = list(map(column.field.text, found))
                 if column.may_drop and all(text in EMPTY for text in texts):

@@ -11,7 +11,7 @@ import base64
 import binascii
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fluxplug.errors import DocumentError
+from fluxplug.errors import DocumentError, ParseError
 from fluxplug.values.idset import IDset
 
 if TYPE_CHECKING:
@@ -76,7 +76,11 @@ class OutputRenderer:
     def _data(self, context: Mapping[str, Any]) -> list[tuple[str, str]]:
         stream, rank = context["stream"], str(context["rank"])
         data = context.get("data")
-        if not data or not (self._tasks is None or rank == "all" or IDset(rank) & self._tasks):
+        try:
+            wanted = self._tasks is None or rank == "all" or IDset(rank) & self._tasks
+        except ParseError as error:
+            raise DocumentError("data event", f"rank: {error}") from error
+        if not data or not wanted:
             return []
         if context.get("encoding", self._encodings.get(stream)) == "base64":
             try:

@@ -16,7 +16,7 @@ from fluxplug.errors import RefusedError
 from fluxplug.sim.outages import Cancel, ChangeLimit, ChangePriority, Outage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fluxplug.engine.engine import Engine
     from fluxplug.sim.outages import OutsideEvent
@@ -41,6 +41,7 @@ class Simulator:
     """One run of a trace under one configuration.
 
     `run` may be called again with a later `until`; it goes on where it stopped. `schedule` holds a row a job submitted so far.
+    `parents` has the engine's queue for each virtual one.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Simulator:
         schedule: Schedule,
         keep_ranks: bool = False,
         record: Callable[[ev.LogEntry], None] | None = None,
+        parents: Mapping[str, str] | None = None,
     ) -> None:
         self.engine = engine
         self.schedule = schedule
@@ -67,6 +69,7 @@ class Simulator:
         self._sequence = 0
         self._keep_ranks = keep_ranks
         self._record = record
+        self._parents = parents
         self._down: dict[int, float] = {}
         self.instants = 0
 
@@ -170,6 +173,8 @@ class Simulator:
         schedule.outcome.append("pending")
         schedule.queue.append(queue)
         self._active[job.id] = (row, run, killed, actual)
+        if self._parents:
+            queue = self._parents.get(queue, queue)
         actions = self.engine.handle(_new(ev.Submit, (job.submit, job.id, request, queue, *_REST)))
         if actions is not ev.NOTHING:
             self._perform(actions, job.submit)

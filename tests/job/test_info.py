@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from fluxplug.job import JobInfo, JobInfoFormat, job_fields_to_attrs
+from fluxplug.job import JobID, JobInfo, JobInfoFormat, job_fields_to_attrs
 from fluxplug.job.info import JobURI
+from fluxplug.listing.formats import Formats
 from fluxplug.listing.jobs import JOB_HEADINGS
 
 NOW = 1579176000.0  # 2020-01-16 12:00 UTC
@@ -71,6 +72,18 @@ def test_recorded_jobs(vectors):
     assert compared > 15
 
 
+def test_the_default_listing(monkeypatch):
+    monkeypatch.setattr("fluxplug.job.info._username", lambda _: "ann")
+    monkeypatch.delenv("FLUX_F58_FORCE_ASCII", raising=False)
+    monkeypatch.setattr("fluxplug.values.jobid._locale_is_utf8", lambda: True)
+    record = {"id": JobID("f4xzwahm"), "userid": 1, "state": 64, "result": 1, "name": "sim", "ntasks": 1, "nnodes": 1}
+    info = JobInfo(record | {"t_run": 5.0, "t_cleanup": 5.071, "nodelist": "n1"})
+    assert JobInfoFormat(Formats("jobs", {}).find()).lines([info]) == [
+        "       JOBID USER     NAME       ST NTASKS NNODES     TIME INFO",
+        "    ƒ4xzwahm ann      sim        CD      1      1   0.071s n1",
+    ]
+
+
 def test_unset_attributes():
     info = JobInfo({"id": 1})
     assert (info.name, info.nnodes, info.success, info.t_run, info.duration, info.expiration) == ("", "", "", 0, 0, 0)
@@ -108,6 +121,13 @@ def test_annotations():
     info = job(annotations={"user": {"k": 3, "deep": {"x": "y"}}, "sched": None})
     assert (info.user.k, info.annotations.user.deep.x, str(info.user.deep)) == (3, "y", '{"x":"y"}')
     assert str(info.sched.t_estimate) == ""
+    assert (
+        JobInfoFormat("{user.k.below:h}{user.deep}{user.to_dict}{user.keys}{sched}{user.k.real}").format(info)
+        == '-{"x":"y"}'
+    )
+    for name in ("user._value", "user.__class__", "user.", "user..k", "annotations.user.k._"):
+        with pytest.raises(ValueError, match="Unknown format field"):
+            JobInfoFormat(f"{{{name}}}")
     formatter = JobInfoFormat("{user.k:>7} {annotations.user.deep.x} {sched.foo:h}")
     assert formatter.lines([info]) == [" USER.K USER.DEEP.X SCHED.FOO", "      3 y -"]
 

@@ -84,6 +84,7 @@ def test_bytes_survive():
         data("x", repeat=10**9),
         data("x", repeat="3"),
         data(5),
+        data("x", rank="x"),
         {"name": "data", "context": {"rank": "0", "data": "x"}},
         {"name": "data", "context": []},
         {"name": "data", "context": [1]},
@@ -94,6 +95,6 @@ def test_bytes_survive():
     ],
 )
 def test_broken_events(event):
-    renderer = OutputRenderer()
+    renderer = OutputRenderer(tasks="0-3")
     with pytest.raises(DocumentError):
         renderer.feed(event)

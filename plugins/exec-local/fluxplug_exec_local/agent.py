@@ -1,0 +1,262 @@
+"""The agent: one process a host that starts the tasks of jobs, reads their output, waits for them, and tells the server.
+
+`python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER` with the listening socket inherited as descriptor LISTENER. It lives in a session
+of its own and outlasts the server: jobs run on, their time limits hold, and what happened is kept until a server has stored it. One thread and
+one epoll; everything is written to cost microseconds a job, as a job can be `true`.
+
+Not here: a job's own life (`job`), what is said to the server (`channel`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import heapq
+import os
+import resource
+import select
+import signal
+import socket
+import sys
+import traceback
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from fluxplug.clock import SystemClock
+from fluxplug_exec_local.channel import Channel
+from fluxplug_exec_local.job import Job
+from fluxplug_exec_local.leftovers import Leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fluxplug_exec_local.streams import Stream
+    from fluxplug_exec_local.task import Task
+
+#: So many jobs are started before the loop looks at what the running ones do.
+STARTS_A_TURN = 8
+#: How often an agent looks whether it is still the one at its address, and for processes that nobody owns, in seconds.
+WATCH_INTERVAL = 1.0
+#: An agent without a server, without jobs and with nothing to tell ends after this many seconds.
+IDLE_LIMIT = 600.0
+
+_PR_SET_CHILD_SUBREAPER = 36
+_HANGUP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLIN
+
+
+class Agent:
+    """The loop, and what the jobs of this host share."""
+
+    def __init__(self, statedir: str, rank: int, listener: socket.socket) -> None:
+        self.statedir = statedir
+        self.rank = rank
+        self.now = SystemClock().now
+        self.instance = os.urandom(8).hex()
+        self.uri = ""
+        self.jobid_path = ""
+        self.enclosing = ""
+        self.kill_timeout = 5.0
+        self.pretend = False
+        self.cores = sorted(os.sched_getaffinity(0))
+        self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.jobs: dict[int, Job] = {}
+        self.tasks: dict[int, Task] = {}
+        self.queue: deque[Job] = deque()
+        self.paused = False
+        self.running = True
+        self.address = f"{statedir}/agents/{rank}.sock"
+        self._identity = _identity(self.address)
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        self._timers: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._count = 0
+        self._children = False
+        self._waiting: list[Stream] = []
+        self.channel = Channel(self, listener)
+        self.leftovers = Leftovers(self)
+
+    # What the parts use.
+
+    def watch(self, fd: int, handler: Callable[[int], None], events: int = select.EPOLLIN) -> None:
+        """Call `handler(events)` whenever `fd` is ready."""
+        self._handlers[fd] = handler
+        self._epoll.register(fd, events)
+
+    def rewatch(self, fd: int, events: int) -> None:
+        """Wait for other events of `fd`."""
+        self._epoll.modify(fd, events)
+
+    def unwatch(self, fd: int) -> None:
+        """Forget `fd`, before it is closed; harmless where it is not watched."""
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
+        """Call `action(*args)` at a time in seconds since 1970. Cannot be taken back: the action looks whether it still holds."""
+        self._count += 1
+        heapq.heappush(self._timers, (when, self._count, action, args))
+
+    def wait_to_read(self, stream: Stream) -> None:
+        """Do not read from this stream until there is room for what it says."""
+        self.unwatch(stream.fd)
+        self._waiting.append(stream)
+
+    def set_paused(self, paused: bool) -> None:
+        """Stop reading output, or go on."""
+        self.paused = paused
+        if not paused:
+            waiting, self._waiting = self._waiting, []
+            for stream in waiting:
+                if stream.fd >= 0:
+                    self.watch(stream.fd, stream.ready)
+
+    # The loop.
+
+    def run(self) -> None:
+        """Serve until told to end, or until nobody can come any more."""
+        woken, wake = socket.socketpair()
+        woken.setblocking(False)
+        wake.setblocking(False)
+        signal.signal(signal.SIGCHLD, self._child_ended)
+        signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
+        for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
+            signal.signal(ignored, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: self.shut_down())
+        self.watch(woken.fileno(), lambda _: woken.recv(4096) and None)
+        self.at(self.now() + WATCH_INTERVAL, self._look_around)
+        handlers = self._handlers
+        poll = self._epoll.poll
+        while self.running:
+            timeout = 0.0 if self.queue else self._until_timer()
+            for fd, events in poll(timeout, 256):
+                handler = handlers.get(fd)
+                if handler is not None:  # it may have been closed in this turn
+                    handler(events)
+            if self._children:
+                self._reap()
+            if self._timers and self._timers[0][0] <= self.now():
+                self._run_timers()
+            for _ in range(min(STARTS_A_TURN, len(self.queue))):
+                self._start(self.queue.popleft())
+            self.channel.flush()
+
+    def _start(self, job: Job) -> None:
+        try:
+            job.start()
+        except Exception:  # noqa: BLE001 - a mistake of ours with one job must not take the others along
+            traceback.print_exc()
+            if not job.ended:
+                job.start_failed("internal error of the agent: see its log", 1)
+
+    def shut_down(self) -> None:
+        """End every task, and then the agent."""
+        for job in list(self.jobs.values()):
+            job.stop("shutdown")
+        self.at(self.now() + self.kill_timeout + 1, self._end)
+        self._end_when_idle()
+
+    def job_ended(self) -> None:
+        """A job's last task on this host has gone: for whoever waits for the end of all."""
+        if self.stopping:
+            self._end_when_idle()
+        self.leftovers.needed = True
+
+    stopping = False
+
+    def _end_when_idle(self) -> None:
+        self.stopping = True
+        if all(job.ended for job in self.jobs.values()):
+            self._end()
+
+    def _end(self) -> None:
+        for task in list(self.tasks.values()):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(task.pid, signal.SIGKILL)
+        self.leftovers.sweep(everything=True)
+        self.running = False
+
+    def _child_ended(self, *_: object) -> None:
+        self._children = True
+
+    def _reap(self) -> None:
+        self._children = False
+        tasks = self.tasks
+        while True:
+            try:
+                # Looked at first and taken away later: until then nobody else can have its number, nor that of its group.
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if ended is None:
+                return
+            pid = ended.si_pid
+            task = tasks.pop(pid, None)
+            if task is not None:
+                task.job.task_exiting(task)
+            _, status = os.waitpid(pid, 0)
+            if task is not None:
+                task.job.task_exited(task, status)
+
+    def _until_timer(self) -> float:
+        return max(0.0, self._timers[0][0] - self.now()) if self._timers else -1.0
+
+    def _run_timers(self) -> None:
+        now = self.now()
+        while self._timers and self._timers[0][0] <= now:
+            _, _, action, args = heapq.heappop(self._timers)
+            action(*args)
+
+    def _look_around(self) -> None:
+        now = self.now()
+        self.leftovers.sweep()
+        if _identity(self.address) != self._identity:
+            print("agent: another one serves my address, or it has gone: ending", file=sys.stderr, flush=True)
+            self.channel.close()
+            self.shut_down()
+            return
+        busy = self.channel.connected or self.channel.retained or any(not job.ended for job in self.jobs.values())
+        if busy:
+            self._idle_since = now
+        elif now - self._idle_since > IDLE_LIMIT:
+            self.running = False
+            return
+        self.at(now + WATCH_INTERVAL, self._look_around)
+
+    _idle_since = float("inf")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def main() -> None:
+    """The command: see the module."""
+    statedir, rank, descriptor = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    os.set_inheritable(descriptor, False)
+    listener = socket.socket(fileno=descriptor)
+    # Orphans of tasks become children of the agent, so that they can be found and ended.
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    agent = Agent(statedir, rank, listener)
+    if soft != hard:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Objects of the hot path have no cycles: collections are rare.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
+    try:
+        agent.run()
+    except BaseException:
+        traceback.print_exc()
+        raise
+
+
+if __name__ == "__main__":
+    main()

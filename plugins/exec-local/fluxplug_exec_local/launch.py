@@ -1,0 +1,239 @@
+"""Starting the tasks of a job on this host, by what its jobspec says; and what its options mean later on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from base64 import b64encode
+from typing import TYPE_CHECKING, Any
+
+from fluxplug.values.duration import parse_fsd
+from fluxplug.values.idset import IDset
+from fluxplug_exec_local.binding import Binding, rlimits
+from fluxplug_exec_local.environment import expand, job_environment
+from fluxplug_exec_local.layout import lay_out
+from fluxplug_exec_local.protocol import BEGUN
+from fluxplug_exec_local.redirect import STREAMS, Redirect
+from fluxplug_exec_local.spawn import spawn
+from fluxplug_exec_local.stdin import Stdin
+from fluxplug_exec_local.streams import Stream
+from fluxplug_exec_local.task import Task
+from fluxplug_exec_local.workdir import Workdir
+
+if TYPE_CHECKING:
+    from fluxplug_exec_local.job import Job
+
+#: A single-user instance keeps as much output of a job as this.
+DEFAULT_OUTPUT_LIMIT = 1 << 30
+DEFAULT_EXIT_TIMEOUT = 30.0
+#: How long before the time limit the signal of `--signal` comes.
+DEFAULT_TIMELEFT = 60.0
+
+_SIZES = {"": 1, "k": 1 << 10, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+def start(job: Job) -> None:
+    """Start every task of the job on this host, or report why one could not be."""
+    job.begun = True
+    try:
+        command = job.jobspec["tasks"][0]["command"]
+        job.name = (job.system.get("job") or {}).get("name") or os.path.basename(command[0])  # noqa: PTH119
+        layout = lay_out(job.nodes, job.index, job.nslots, job.jobspec, job.options)
+        job.size = layout.size
+        limit = output_limit(job)
+        exit_timeout(job)
+        binding = Binding(job, len(layout.mine))
+        job.limits = rlimits(job.options.get("rlimit"), job.agent.nofile)
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        _begin(job, 0)
+        job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)
+        return
+    _begin(job, layout.size)
+    agent = job.agent
+    job.output_left = {"stdout": limit, "stderr": limit}
+    job.tmpdir = f"{agent.statedir}/tmp/jobtmp-{agent.rank}-{job.f58}"
+    job.workdir = Workdir(job.tmpdir)
+    task = None
+    redirect = Redirect(job, layout.mine)
+    try:
+        job.workdir.make(job.system.get("files"))
+        _enter(job)
+        redirect.open()
+        shared = job_environment(job)
+        if job.options.get("pmi", "simple") != "off":
+            from fluxplug_exec_local.pmi import Pmi  # noqa: PLC0415 - not every job needs it
+
+            job.pmi = Pmi(job, layout.blocks, len(layout.mine))
+        for localid, rank in enumerate(layout.mine):
+            task = Task(job, rank, localid)
+            _start_task(job, task, command, shared, redirect, binding)
+    except (OSError, ValueError) as error:
+        if task is None:
+            job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)
+            return
+        name = expand(command[0], job, task.rank, task.localid)
+        code = 127 if isinstance(error, FileNotFoundError) else 126
+        host = job.nodes[job.index][1]
+        job.start_failed(f"task {task.rank} (host {host}): start failed: {name}: {_reason(error, bare=True)}", code)
+        return
+    finally:
+        redirect.done()
+    job.running(layout.blocks if job.index == 0 else None)
+
+
+def _begin(job: Job, size: int) -> None:
+    if job.index == 0:
+        job.marks[0] = job.report(BEGUN, size)
+
+
+def _reason(error: Exception, *, bare: bool = False) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror if bare or not error.filename else f"{error.filename}: {error.strerror}"
+    if isinstance(error, KeyError):
+        return f"the jobspec has no {error.args[0]}"
+    return str(error)
+
+
+def _enter(job: Job) -> None:
+    """Go to the job's folder, where relative paths begin; it is the agent's, too, until the next job."""
+    cwd = job.system.get("cwd")
+    try:
+        os.chdir(cwd or "/")
+    except OSError as error:
+        host = job.nodes[job.index][1]
+        job.log(3, f"host {host}: Could not change dir to {cwd}: {error.strerror}. Going to /tmp instead")
+        os.chdir("/tmp")  # noqa: S108 - as Flux does
+
+
+def _start_task(
+    job: Job, task: Task, command: list[str], shared: dict[str, str], redirect: Redirect, binding: Binding
+) -> None:
+    agent = job.agent
+    rank, localid = task.rank, task.localid
+    argv = [expand(word, job, rank, localid) for word in command]
+    env = dict(shared)
+    env["FLUX_TASK_RANK"] = str(rank)
+    env["FLUX_TASK_LOCAL_ID"] = str(localid)
+    binding.set_gpus(env, localid)
+    for name, template in (job.options.get("env-expand") or {}).items():
+        env[name] = expand(template, job, rank, localid)
+    theirs: list[int] = []  # the task's ends of pipes: not the agent's any more, whatever comes
+    ours: list[int] = []
+    piped = []
+    stdin = pmi = -1
+    try:
+        if redirect.stdin:
+            fds = [os.open(expand(redirect.stdin, job, rank, localid), os.O_RDONLY)]
+            theirs.append(fds[0])
+        else:
+            read_end, stdin = os.pipe()
+            fds = [read_end]
+            theirs.append(read_end)
+            ours.append(stdin)
+        for name in STREAMS:
+            target = redirect.target(name, rank, localid)
+            if target.file is not None and target.direct:
+                fds.append(target.file.fd)
+                continue
+            read_end, write_end = os.pipe()
+            theirs.append(write_end)
+            ours.append(read_end)
+            fds.append(write_end)
+            piped.append((name, read_end, target))
+        passed = -1
+        if job.pmi is not None:
+            pair = socket.socketpair()
+            pmi, passed = pair[0].detach(), pair[1].detach()
+            ours.append(pmi)
+            theirs.append(passed)
+            env["PMI_FD"] = "3"
+            env["PMI_RANK"] = str(rank)
+            env["PMI_SIZE"] = str(job.size)
+        task.pid = spawn(
+            argv, env, fds, passed, limits=job.limits, cores=binding.cores(localid), umask=job.system.get("umask")
+        )
+    except BaseException:
+        for fd in ours:
+            os.close(fd)
+        raise
+    finally:
+        for fd in theirs:
+            os.close(fd)
+    agent.tasks[task.pid] = task
+    job.tasks.append(task)
+    job.live += 1
+    if stdin >= 0:
+        task.stdin = Stdin(agent, stdin)
+    if job.pmi is not None:
+        task.pmi = job.pmi.join(task, pmi)
+    for name, fd, target in piped:
+        stream = Stream(agent, job, name, str(rank), fd, lines=target.lines, file=target.file, label=target.label)
+        task.streams.append(stream)
+        job.open += 1
+        if target.hold:
+            job.held.append(stream)
+        else:
+            agent.watch(fd, stream.ready)
+
+
+def arm(job: Job) -> None:
+    """Set the timers of a job's time limit."""
+    agent = job.agent
+    agent.at(job.expiration, job.expire, job.expiration)
+    wanted = job.options.get("signal")
+    if wanted:
+        wanted = wanted if isinstance(wanted, dict) else {}
+        before = _seconds(wanted.get("timeleft", DEFAULT_TIMELEFT))
+        signum = int(wanted.get("signum", signal.SIGUSR1))
+        agent.at(job.expiration - before, job.warn, job.expiration, signum)
+
+
+def exit_timeout(job: Job) -> float:
+    """Seconds that tasks may go on after the first has exited; below 0 for as long as they like."""
+    value = job.options.get("exit-timeout", DEFAULT_EXIT_TIMEOUT)
+    return -1.0 if value == "none" else _seconds(value)
+
+
+def output_limit(job: Job) -> int:
+    """The most bytes of each output stream that are logged. Raises ValueError for a size that is none."""
+    given = (job.options.get("output") or {}).get("limit", DEFAULT_OUTPUT_LIMIT)
+    if isinstance(given, int):
+        return given
+    number, unit = (given[:-1], given[-1]) if given and given[-1] in _SIZES else (given, "")
+    return int(float(number) * _SIZES[unit])
+
+
+def write(job: Job, ranks: str, data: bytes, *, eof: bool, log: bool) -> None:
+    """Input for the tasks of these ranks (idset text or `all`); `log` where this host is the one that writes it down."""
+    wanted = None
+    if ranks != "all":
+        wanted = IDset(ranks)
+    if log:
+        log_input(job, ranks, data, eof=eof)
+    for task in job.tasks:
+        if task.stdin is not None and (wanted is None or task.rank in wanted):
+            task.stdin.write(data, eof=eof)
+
+
+def log_input(job: Job, ranks: str, data: bytes, *, eof: bool) -> None:
+    """Write what a user has sent into the job's input log."""
+    if not job.input_begun:
+        job.input_begun = True
+        job.entry(1, "header", {"version": 1, "encoding": {"stdin": "UTF-8"}, "count": {"stdin": 1}, "options": {}})
+    context: dict[str, Any] = {"stream": "stdin", "rank": ranks}
+    if data:
+        try:
+            context["data"] = data.decode()
+        except UnicodeDecodeError:
+            context["encoding"] = "base64"
+            context["data"] = b64encode(data).decode()
+    if eof:
+        context["eof"] = True
+    job.entry(1, "data", context)
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, (int, float)):
+        return float(value)
+    return parse_fsd(value)

@@ -1,0 +1,96 @@
+"""Starting one process, fast: posix_spawn (vfork) with what it cannot set itself changed in the agent around the call.
+
+An agent has one thread, so that it may change its own folder, mask, limits and cores for the moment that a spawn takes. Not here: which
+command, which environment (`job`, `environment`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: Where a command is looked for if the job's environment has no PATH.
+DEFAULT_PATH = "/bin:/usr/bin"
+
+#: What Python or the agent ignores; a task has the normal actions.
+_RESET = tuple(s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP))
+_PMI_FD = 3
+
+
+def find_command(name: str, env: Mapping[str, str]) -> str:
+    """The path of a command, as a shell finds it. Raises FileNotFoundError or PermissionError."""
+    if "/" in name:
+        return name
+    found_other = False
+    for folder in env.get("PATH", DEFAULT_PATH).split(":"):
+        path = f"{folder or '.'}/{name}"
+        if os.access(path, os.X_OK):
+            if not os.path.isdir(path):  # noqa: PTH112 - the hot path
+                return path
+        elif os.access(path, os.F_OK):
+            found_other = True
+    code = errno.EACCES if found_other else errno.ENOENT
+    raise OSError(code, os.strerror(code), name)
+
+
+def spawn(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    fds: tuple[int, int, int],
+    pmi: int,
+    *,
+    limits: Mapping[int, int] | None = None,
+    cores: frozenset[int] | None = None,
+    umask: int | None = None,
+) -> int:
+    """Start a process in a session of its own, in the agent's present folder; its pid.
+
+    `fds` become 0, 1, 2; `pmi` (or -1) becomes descriptor 3. `limits` are soft limits. Raises OSError as exec did.
+    """
+    path = find_command(argv[0], env)
+    actions = [(os.POSIX_SPAWN_DUP2, fds[0], 0), (os.POSIX_SPAWN_DUP2, fds[1], 1), (os.POSIX_SPAWN_DUP2, fds[2], 2)]
+    if pmi >= 0:
+        actions.append((os.POSIX_SPAWN_DUP2, pmi, _PMI_FD))
+    saved_limits = _limit(limits) if limits else None
+    saved_cores = os.sched_getaffinity(0) if cores else None
+    saved_umask = os.umask(umask) if umask is not None else None
+    try:
+        if cores:
+            os.sched_setaffinity(0, cores)
+        try:
+            return os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_RESET)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC:
+                raise
+        # A script without a first line that names its interpreter is the shell's.
+        shell = ["/bin/sh", path, *argv[1:]]
+        return os.posix_spawn(shell[0], shell, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_RESET)
+    finally:
+        if saved_umask is not None:
+            os.umask(saved_umask)
+        if saved_cores:
+            os.sched_setaffinity(0, saved_cores)
+        if saved_limits:
+            for which, pair in saved_limits:
+                resource.setrlimit(which, pair)
+
+
+def _limit(limits: Mapping[int, int]) -> list[tuple[int, tuple[int, int]]]:
+    saved = []
+    for which, soft in limits.items():
+        old = resource.getrlimit(which)
+        hard = old[1]
+        if hard != resource.RLIM_INFINITY and (soft == resource.RLIM_INFINITY or soft > hard):
+            soft = hard
+        if soft != old[0]:
+            with suppress(ValueError, OSError):
+                resource.setrlimit(which, (soft, hard))
+                saved.append((which, old))
+    return saved

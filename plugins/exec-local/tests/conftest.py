@@ -1,0 +1,84 @@
+"""An executor with agents of this machine, for scenarios that are ended with all their processes whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from fluxplug_exec_local.executor import Local
+
+from fluxplug.exec import Host, Launch
+from fluxplug.testing.executors import StoringSite, launched, resource_set, task_jobspec
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Stage:
+    """One state directory, and the executor that serves it at present."""
+
+    def __init__(self, statedir: Path, ranks: int, **config) -> None:
+        self.statedir = statedir
+        self.hosts = [Host(rank, "vm") for rank in range(ranks)]
+        self.config = Local.Config(**({"pretend_hosts": True} | config))
+        self.site: StoringSite = None
+        self.executor: Local = None
+
+    async def open(self, running=()):
+        durable = self.site.durable if self.site else None
+        before = self.site.reports if self.site else []
+        self.site = StoringSite(self.statedir, durable)
+        self.site.reports += before
+        self.executor = self.site.executor = Local(self.config, self.site)
+        await self.executor.open(self.hosts, running)
+
+    async def restart(self, *running):
+        """The server ends, and a new one finds the agents."""
+        await self.executor.close(leave=True)
+        await self.open(running)
+
+    def launch(self, jobid, *command, ranks="0", cores="0", gpus="", nslots=1, expiration=0.0, **system):
+        R = resource_set(ranks, cores, gpus=gpus, nslots=nslots)
+        return launched(self.executor, Launch(jobid, os.getuid(), R, task_jobspec(*command, **system), expiration))
+
+    async def job(self, *command, **keys):
+        """Run one job to its end; its id."""
+        self.jobid = getattr(self, "jobid", 100) + 1
+        self.launch(self.jobid, *command, **keys)
+        await self.site.ended(self.jobid)
+        return self.jobid
+
+    def agent_pid(self, rank=0):
+        """The process that serves a rank."""
+        wanted = [b"fluxplug_exec_local.agent", str(self.statedir).encode(), str(rank).encode()]
+        for name in os.listdir("/proc"):
+            if name.isdigit():
+                try:
+                    with open(f"/proc/{name}/cmdline", "rb") as file:
+                        words = file.read().split(b"\0")
+                except OSError:
+                    continue
+                if words[2:5] == wanted:
+                    return int(name)
+        raise AssertionError(f"no agent of rank {rank}")
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """`stage(scenario, ranks=1, **config)` runs `await scenario(stage)`."""
+
+    def play(scenario, ranks=1, **config):
+        async def main():
+            made = Stage(tmp_path / "state", ranks, **config)
+            made.statedir.mkdir()
+            await made.open()
+            try:
+                return await scenario(made)
+            finally:
+                await made.executor.close(leave=False)
+
+        return asyncio.run(main())
+
+    return play

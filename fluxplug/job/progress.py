@@ -53,9 +53,9 @@ class Progress:
         if self._jps:
             elapsed = max(SystemClock().now() - self._began, 1e-3)
             right += f" {done / elapsed:6.1f} job/s"
-        room = width - len(left) - len(right) - 5
+        room = width - len(left) - len(right) - 4
         filled = room * done // total
-        bar = f" |{'#' * filled}{' ' * (room - filled)}| " if room > 4 else " "
+        bar = f" |{'#' * filled}{' ' * (room - filled)}| " if room > 3 else " "
         return f"{left}{bar}{right}"[:width]
 
     def clear(self) -> None:

@@ -74,6 +74,9 @@ def is_fatal(event: dict[str, Any]) -> bool:
     return event.get("name") == "exception" and (event.get("context") or {}).get("severity") == 0
 
 
-def watch_log(flux_handle: Flux, jobid: int | str, log: str, *, follow: bool = True) -> Stream:
-    """The raw entries of a job's log; with `follow` until the log is complete."""
-    return flux_handle.client.stream(f"{path(jobid)}/{log}", resume=follow, follow=follow or None)
+def watch_log(
+    flux_handle: Flux, jobid: int | str, log: str, *, follow: bool = True, resume: bool | None = None
+) -> Stream:
+    """The raw entries of a job's log; with `follow` until the log is complete. `resume` (see Client.stream) is as `follow` unless said."""
+    query = {"follow": True} if follow else {}
+    return flux_handle.client.stream(f"{path(jobid)}/{log}", resume=follow if resume is None else resume, **query)

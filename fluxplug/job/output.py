@@ -166,6 +166,6 @@ def _entries(handle: Flux, jobid: int | str, *, nowait: bool) -> Iterator[dict[s
 
 
 def _exceptions(handle: Flux, jobid: int | str) -> Iterator[EventLogEvent]:
-    for entry in watch_log(handle, jobid, "eventlog", follow=False):
+    for entry in watch_log(handle, jobid, "eventlog", follow=False, resume=True):
         if entry["name"] == "exception":
             yield EventLogEvent(entry)

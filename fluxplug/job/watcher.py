@@ -38,6 +38,7 @@ class _Job:
         "followed",
         "fresh",
         "jobid",
+        "meanwhile",
         "reads",
         "seen",
         "settled",
@@ -55,6 +56,7 @@ class _Job:
         self.stdout = stdout
         self.stderr = stderr
         self.fresh = True  # what happened before it was added is not known yet
+        self.meanwhile: list[dict[str, Any]] = []  # what the journal has told while that was so
         self.waits = True  # for its event, or its end
         self.settled = False
         self.reads = False  # its output is being shown
@@ -69,8 +71,9 @@ class JobWatcher:
     """Waits for jobs: each for the event `wait` of its eventlog, or `exec.NAME` of its exec eventlog, at the latest until it is over.
 
     `jobs` are JobInfos or ids. With `watch` what they write is shown too, on `stdout` and `stderr`, and waited for; `labelio` puts `ID: RANK: `
-    before each line; `output_callback(jobid, stream, text)` gets the output instead. Exceptions are shown on `stderr`; with `log_events` all
-    events, with `log_status` how each job ended. `progress` draws a bar on a terminal, with `jps` the jobs a second since `starttime`.
+    before each line; `output_callback(jobid, stream, text)` gets the output instead. Both get whole lines. Exceptions are shown on `stderr`;
+    with `log_events` all events, with `log_status` how each job ended. `progress` draws a bar on a terminal, with `jps` the jobs a second
+    since `starttime`.
 
     `start` and then `wait`, or `Flux.reactor_run`; `exitcode` is then the largest exit code of the jobs. Jobs may be added before and after.
     """
@@ -218,7 +221,10 @@ class JobWatcher:
             job = self._jobs.get(JobID(line["id"]))
             if job is not None:
                 with self._lock:
-                    self._event(job, line["event"])
+                    if job.fresh:
+                        job.meanwhile.append(line["event"])
+                    else:
+                        self._event(job, line["event"])
 
     def _catch_up(self) -> None:
         """What had happened to jobs before they were added, once the journal is live: nothing falls between the two."""
@@ -229,7 +235,7 @@ class JobWatcher:
                     return
                 jobs, self._new = self._new[:_LISTED], self._new[_LISTED:]
             body = {"max_entries": 0, "attrs": ["all"], "ids": [job.jobid.dec for job in jobs]}
-            records = self.handle.client.post("/v1/jobs/list", body, again=True)["jobs"]
+            records = self.handle.client.post("/v1/jobs/list", body, again=True, resume=True)["jobs"]
             known = {JobID(record["id"]): JobInfo(plain(record)) for record in records}
             for job in jobs:
                 info = known.get(job.jobid)
@@ -242,10 +248,13 @@ class JobWatcher:
         with self._lock:
             job.submitted = info.t_submit or None
         if self._log_events or info.exception.occurred or not (over or job.wait == "clean"):
-            for entry in list(watch_log(self.handle, job.jobid, "eventlog", follow=False)):
+            for entry in list(watch_log(self.handle, job.jobid, "eventlog", follow=False, resume=True)):
                 with self._lock:
                     self._event(job, entry, past=True)
         with self._lock:
+            for event in job.meanwhile:
+                self._event(job, event)
+            job.meanwhile = []
             job.started = job.started or bool(info.t_run)
             if self._watch and job.started:
                 self._read(job)
@@ -339,24 +348,27 @@ class JobWatcher:
                     return
                 job = self._unread.popleft()
             renderer = OutputRenderer(self._label)
-            unfinished: set[str] = set()  # streams that are in the middle of a line
+            parts: dict[str, str] = {}  # lines that have not ended: those of other jobs are not put into them
             for entry in watch_log(self.handle, job.jobid, "guest.output"):
                 for stream, text in renderer.feed(entry):
-                    with self._lock:
-                        self._show_text(job, stream, text, unfinished)
+                    lines, newline, parts[stream] = (parts.get(stream, "") + text).rpartition("\n")
+                    if newline:
+                        self._show_text(job, stream, lines + newline)
+            for stream, text in parts.items():
+                if text:
+                    self._show_text(job, stream, text + "\n" * self._label)
             with self._lock:
                 job.reads = False
                 self._settle(job)
 
-    def _show_text(self, job: _Job, stream: str, text: str, unfinished: set[str]) -> None:
-        if self._output is not None:
-            self._output(job.jobid, stream, text)
-            return
-        if self._label:
-            first = "" if stream in unfinished or text.startswith("\n") else f"{job.jobid}: "
-            (unfinished.discard if text.endswith("\n") else unfinished.add)(stream)
-            text = first + text[:-1].replace("\n", f"\n{job.jobid}: ") + text[-1:]
-        self._write(job.stdout if stream == "stdout" else job.stderr, text)
+    def _show_text(self, job: _Job, stream: str, text: str) -> None:
+        with self._lock:
+            if self._output is not None:
+                self._output(job.jobid, stream, text)
+                return
+            if self._label:
+                text = f"{job.jobid}: " + text[:-1].replace("\n", f"\n{job.jobid}: ") + text[-1:]
+            self._write(job.stdout if stream == "stdout" else job.stderr, text)
 
     def _say(self, job: _Job, event: dict[str, Any], text: str) -> None:
         after = event["timestamp"] - (job.submitted or event["timestamp"])

@@ -86,7 +86,8 @@ class Requests:
         limit = max_entries or MAX_LISTED
         found = []
         if not since:
-            chosen = [live.record for live in self.driver.jobs.values() if test(live.record)]
+            there = (*self.driver.jobs.values(), *intake.ending.values())
+            chosen = [live.record for live in there if test(live.record)]
             chosen.sort(key=listing_key)
             found = [self._show(record, wanted) for record in chosen[:limit]]
         if len(found) < limit and not _active_only(constraint):
@@ -262,7 +263,7 @@ class Requests:
 
     async def result(self, jobid: int, timeout: float | None) -> dict[str, Any]:
         """Wait until a job is over. Raises RequestError (ETIMEDOUT, ENOENT)."""
-        live = self.driver.jobs.get(jobid)
+        live = self.driver.jobs.get(jobid) or self.driver.intake.ending.get(jobid)
         if live is None:
             record = self.driver.intake.record(jobid)
             if record is None:
@@ -486,7 +487,7 @@ def _duration(value: Any, now: float) -> float:
                 if seconds <= 0:
                     raise RequestError(errno.EINVAL, f"duration: {value} leaves nothing of {now:g} s")
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            seconds = float(value)
+            seconds = value
         else:
             seconds = math.nan
     except ValueError:

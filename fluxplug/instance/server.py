@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -24,7 +25,7 @@ from fluxplug.instance.app import make_app
 from fluxplug.instance.instance import Instance, InstanceError, lock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,13 +41,16 @@ GRACE = 10.0
 class Options:
     """How to serve. `statedir` None: a temporary one, which goes with the server. `command` empty: serve until told to end.
 
-    `listen` is (host, port) on loopback. `ready` is called with the URI once clients are served.
+    `listen` is (host, port) on loopback. `ready` is called with the URI once clients are served. `durability` is what a configuration that
+    says nothing means; None: `power` for a state directory that was given, `process` for a temporary one.
     """
 
     statedir: Path | None = None
     command: Sequence[str] = ()
     listen: tuple[str, int] | None = None
     verbose: bool = False
+    ready: Callable[[str], None] | None = None
+    durability: str | None = None
 
 
 class _Protocol(HttpToolsProtocol):
@@ -129,13 +133,25 @@ def serve(config: Config, plugins: Plugins, options: Options) -> int:
             shutil.rmtree(statedir, ignore_errors=True)
 
 
+class _ToLog(logging.Handler):
+    """What libraries complain of, into the instance's log."""
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(logging.WARNING)
+        self._instance = instance
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._instance.log(record.levelname.lower(), f"{record.name}: {record.getMessage()}")
+
+
 async def _serve(config: Config, plugins: Plugins, options: Options, statedir: Path) -> int:
     path = statedir / SOCKET
     uri = f"local://{path}"
-    chosen = config.instance.durability
+    chosen = config.instance.durability or options.durability
     power = chosen == "power" if chosen is not None else options.statedir is not None
     attributes = {"parent_uri": os.environ.get("FLUXPLUG_URI"), "jobid": os.environ.get("FLUX_JOB_ID")}
     instance = Instance(config, plugins, statedir, uri=uri, power=power, attributes=attributes)
+    logging.basicConfig(handlers=[_ToLog(instance)], force=True)
     ending: asyncio.Future[tuple[str, bool]] = asyncio.get_running_loop().create_future()
 
     def stop(reason: str, leave: bool = False) -> None:
@@ -158,6 +174,8 @@ async def _serve(config: Config, plugins: Plugins, options: Options, statedir: P
         tasks += [loop.create_task(server.serve(sockets=[sock])) for server, sock in servers]
         for server, _ in servers:
             await server.serving.wait()
+        if options.ready is not None:
+            options.ready(uri)
         if options.verbose or not options.command:
             print(uri, flush=True)
         if not options.command:

@@ -289,6 +289,7 @@ class Driver:
         ]
         self.counts[word] += 1
         del self.jobs[live.jobid]
+        self.intake.ending[live.jobid] = live
         if live.flags & WAITABLE:
             self.waitables[live.jobid] = record
         for news in self.dependencies.over(live.jobid, record):
@@ -381,6 +382,7 @@ class Driver:
             for key, seq in batch.tokens.items():
                 executor.committed(key, seq)
         for live in over:
+            del self.intake.ending[live.jobid]
             live.finish()
         if runs:
             self.streams.publish(runs)

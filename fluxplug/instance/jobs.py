@@ -96,7 +96,7 @@ class LiveJob:
 class Intake:
     """What every job passes on its way in, and the parts of the instance that this needs.
 
-    `watched`: some plugin wants to hear of events of jobs.
+    `watched`: some plugin wants to hear of events of jobs. `ending` has the jobs that are over, but not durably yet: the store does not say so.
     """
 
     def __init__(
@@ -120,6 +120,7 @@ class Intake:
         self.resources, self.queues, self.dependencies = resources, queues, dependencies
         self.owner, self.power = owner, power
         self.jobs: dict[int, LiveJob] = {}
+        self.ending: dict[int, LiveJob] = {}
         self.watched = plugins.wants("job_event")
         self.job_event = plugins.job_event
         epoch = store.meta("epoch")
@@ -225,7 +226,7 @@ class Intake:
 
     def record(self, jobid: int) -> dict[str, Any] | None:
         """The record of a job, active or not; None where there is no such job."""
-        live = self.jobs.get(jobid)
+        live = self.jobs.get(jobid) or self.ending.get(jobid)
         if live is not None:
             return live.record
         row = self.store.job(jobid)

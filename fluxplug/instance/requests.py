@@ -56,7 +56,7 @@ class Requests:
         """An active job. Raises RequestError (ENOENT) with Flux's texts."""
         live = self.driver.jobs.get(jobid)
         if live is None:
-            known = self.driver.store.job(jobid) is not None
+            known = jobid in self.driver.intake.ending or self.driver.store.job(jobid) is not None
             raise RequestError(errno.ENOENT, "job is inactive" if known else "unknown job id")
         return live
 
@@ -86,13 +86,14 @@ class Requests:
         limit = max_entries or MAX_LISTED
         found = []
         if not since:
-            chosen = [live.record for live in self.driver.jobs.values() if test(live.record)]
+            active = (*self.driver.jobs.values(), *self.driver.intake.ending.values())
+            chosen = [live.record for live in active if test(live.record)]
             chosen.sort(key=listing_key)
             found = [self._show(record, wanted) for record in chosen[:limit]]
         if len(found) < limit and not _active_only(constraint):
             for _, row in self.driver.store.ended(since):
                 record = decode(row)
-                if test(record):
+                if record["id"] not in intake.ending and test(record):
                     found.append(self._show(record, wanted))
                     if len(found) >= limit:
                         break
@@ -262,7 +263,7 @@ class Requests:
 
     async def result(self, jobid: int, timeout: float | None) -> dict[str, Any]:
         """Wait until a job is over. Raises RequestError (ETIMEDOUT, ENOENT)."""
-        live = self.driver.jobs.get(jobid)
+        live = self.driver.jobs.get(jobid) or self.driver.intake.ending.get(jobid)
         if live is None:
             record = self.driver.intake.record(jobid)
             if record is None:

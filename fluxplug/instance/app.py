@@ -177,6 +177,7 @@ class Api:
                     yield b"".join(lines.splitlines(keepends=True)[skip:]) if skip else lines
                     skip = 0
                 if runs:
+                    await asyncio.sleep(0)
                     continue
                 if over or not follow:
                     return
@@ -254,9 +255,10 @@ class Api:
 
     async def events(self, request: Request) -> Response:
         since, follow = _number(request, "since", 0), _flag(request, "follow", default=True)
-        return Stream(self._journal(self.store.seq if since < 0 else since, follow=follow))
+        documents = _flag(request, "documents", default=True)
+        return Stream(self._journal(self.store.seq if since < 0 else since, follow=follow, documents=documents))
 
-    async def _journal(self, seq: int, *, follow: bool) -> AsyncIterator[bytes]:
+    async def _journal(self, seq: int, *, follow: bool, documents: bool) -> AsyncIterator[bytes]:
         event = self.streams.follow(JOURNAL)
         history = True
         try:
@@ -265,16 +267,17 @@ class Api:
                 over = self.streams.closed
                 last = self.store.seq
                 runs = self.store.journal(seq, RUN_LIMIT)
+                shown = []
                 for first, jobid, lines in runs:
                     number = first
-                    shown = []
                     for line in lines.splitlines():
                         if number > seq:
-                            shown.append(self._journal_line(number, jobid, line))
+                            shown.append(self._journal_line(number, jobid, line, documents=documents))
                         number += 1
                     seq = number - 1
-                    yield b"".join(shown)
                 if runs:
+                    yield b"".join(shown)
+                    await asyncio.sleep(0)  # a long history must not keep others waiting
                     continue
                 if history:
                     history = False
@@ -286,15 +289,14 @@ class Api:
         finally:
             self.streams.leave(JOURNAL)
 
-    def _journal_line(self, number: int, jobid: int, line: bytes) -> bytes:
-        event = decode(line)
-        shown: dict[str, Any] = {"seq": number, "id": f58(jobid), "event": event}
-        if event["name"] in {"submit", "alloc"}:
+    def _journal_line(self, number: int, jobid: int, line: bytes, *, documents: bool) -> bytes:
+        more = b""
+        if documents and (b'"name":"submit"' in line or b'"name":"alloc"' in line):
             row = self.store.job(jobid)
             if row is not None:
-                what, document = ("jobspec", row[0]) if event["name"] == "submit" else ("R", row[1])
-                shown[what] = None if document is None else msgspec.Raw(document)
-        return encode(shown) + b"\n"
+                key, document = (b"jobspec", row[0]) if b'"name":"submit"' in line else (b"R", row[1])
+                more = b',"%b":%b' % (key, document or b"null")
+        return b'{"seq":%d,"id":"%b","event":%b%b}\n' % (number, f58(jobid).encode(), line, more)
 
     # Resources and queues.
 
@@ -433,7 +435,7 @@ ROUTES = (
     ApiRoute("GET", "/v1/jobs/{id}/result", Api.result, "Wait for a job's end", None, (("timeout", "number"),)),
     ApiRoute("GET", "/v1/jobs/{id}/explain", Api.explain, "Why a job waits, and when it will start"),
     ApiRoute("GET", "/v1/jobs/{id}/{key}", Api.key, "A log or document of a job", None, (*_FOLLOW, ("original", "boolean"))),
-    ApiRoute("GET", "/v1/events", Api.events, "The journal of all jobs", None, _FOLLOW),
+    ApiRoute("GET", "/v1/events", Api.events, "The journal of all jobs", None, (*_FOLLOW, ("documents", "boolean"))),
     ApiRoute("GET", "/v1/resources", Api.resources, "All resources, and which are down or allocated"),
     ApiRoute("GET", "/v1/resources/status", Api.status, "The states of ranks"),
     ApiRoute("GET", "/v1/resources/eventlog", Api.resource_events, "The resource event log", None, _FOLLOW),

@@ -72,7 +72,7 @@ class Driver:
         self._fresh: deque[LiveJob] = deque()
         self.batch = Batch()
         self._settling: list[tuple[asyncio.Future[Any], Any]] = []
-        self._launches: list[LiveJob] = []
+        self._launches: list[ex.Launch] = []
         self._stops: list[ev.Stop] = []
         self._over: list[LiveJob] = []
         self._wake = asyncio.Event()
@@ -233,8 +233,6 @@ class Driver:
             live.ends = start.end
         for logged in actions.log:
             self._log(logged)
-        for start in actions.start:
-            self._launches.append(self.jobs[start.jobid])
         self._stops += actions.stop
 
     def _log(self, logged: ev.LogEntry) -> None:
@@ -246,6 +244,8 @@ class Driver:
             return
         if name == "alloc":
             context = self._allocate(live, time)
+        elif name == "exception" and context is not None and "userid" not in context:
+            context = {**context, "userid": self.intake.owner}
         self.write(live, time, name, context)
         if live.flags & DEBUG and name in {"priority", "alloc"}:
             self.write(live, time, "debug.alloc-request" if name == "priority" else "debug.start-request", {})
@@ -269,7 +269,10 @@ class Driver:
         execution["expiration"] = 0.0 if live.ends == math.inf else live.ends
         live.document = document
         rec.allocated(live.record, document)
-        live.origin = self.executor.origin(self._launch(live)) if self.executor is not None else ""
+        if self.executor is not None:
+            launch = self._launch(live)
+            live.origin = self.executor.origin(launch)
+            self._launches.append(launch)
         self.batch.allocations.append((encode(document), live.origin, live.jobid))
         annotations: dict[str, Any] = {"sched": {"resource_summary": live.R.dumps()}}
         user = live.record.get("annotations", {}).get("user")
@@ -283,13 +286,13 @@ class Driver:
         record = live.record
         self.batch.ended.append((time, encode(record), live.jobid))
         self._over.append(live)
+        self.intake.ending[live.jobid] = live
         result = record["result"]
         word = {rec.COMPLETED: "successful", rec.FAILED: "failed", rec.CANCELED: "canceled", rec.TIMEOUT: "timeout"}[
             result
         ]
         self.counts[word] += 1
         del self.jobs[live.jobid]
-        self.intake.ending[live.jobid] = live
         if live.flags & WAITABLE:
             self.waitables[live.jobid] = record
         for news in self.dependencies.over(live.jobid, record):
@@ -372,9 +375,8 @@ class Driver:
                 future.set_result(result)
         executor = self.executor
         if executor is not None:
-            for live in launches:
-                if live.record["state"] != rec.INACTIVE:
-                    executor.launch(self._launch(live))
+            for launch in launches:
+                executor.launch(launch)
             for stop in stops:
                 stopped = self.jobs.get(stop.jobid)
                 if stopped is not None and stopped.document is not None:

@@ -200,8 +200,9 @@ class Instance:
             dependencies = []
         targets = {}
         for one in dependencies:
-            found = self.intake.record(one.target) if one.target else None
-            targets[one.target] = {"state": rec.NEW} if found is None else found
+            if one.target is not None:
+                found = self.intake.record(one.target)
+                targets[one.target] = {"state": rec.NEW} if found is None else found
         live.dependencies = tuple(one.description for one in dependencies)
         record.pop("dependencies", None)
         live.news = self.driver.dependencies.add(live.jobid, record["userid"], record["name"], dependencies, targets)

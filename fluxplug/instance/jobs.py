@@ -96,7 +96,7 @@ class LiveJob:
 class Intake:
     """What every job passes on its way in, and the parts of the instance that this needs.
 
-    `watched`: some plugin wants to hear of events of jobs. `ending` has the jobs that are over, but not durably yet: the store does not say so.
+    `jobs` are those that are not over, `ending` those that are, but not durably yet. `watched`: some plugin wants to hear of events of jobs.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class Intake:
         self, wanted: list[dict[str, Any]], dependencies: list[Any], targets: dict[int, Mapping[str, Any]]
     ) -> None:
         for one in dependencies:
-            if not one.target:
+            if one.target is None:
                 continue
             found = self.record(one.target)
             if found is None:

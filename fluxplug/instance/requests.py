@@ -56,7 +56,7 @@ class Requests:
         """An active job. Raises RequestError (ENOENT) with Flux's texts."""
         live = self.driver.jobs.get(jobid)
         if live is None:
-            known = jobid in self.driver.intake.ending or self.driver.store.job(jobid) is not None
+            known = self.driver.store.job(jobid) is not None
             raise RequestError(errno.ENOENT, "job is inactive" if known else "unknown job id")
         return live
 
@@ -86,8 +86,8 @@ class Requests:
         limit = max_entries or MAX_LISTED
         found = []
         if not since:
-            active = (*self.driver.jobs.values(), *self.driver.intake.ending.values())
-            chosen = [live.record for live in active if test(live.record)]
+            there = (*self.driver.jobs.values(), *intake.ending.values())
+            chosen = [live.record for live in there if test(live.record)]
             chosen.sort(key=listing_key)
             found = [self._show(record, wanted) for record in chosen[:limit]]
         if len(found) < limit and not _active_only(constraint):
@@ -487,7 +487,7 @@ def _duration(value: Any, now: float) -> float:
                 if seconds <= 0:
                     raise RequestError(errno.EINVAL, f"duration: {value} leaves nothing of {now:g} s")
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            seconds = float(value)
+            seconds = value
         else:
             seconds = math.nan
     except ValueError:

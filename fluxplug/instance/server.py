@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import secrets
 import shutil
@@ -129,6 +130,17 @@ def serve(config: Config, plugins: Plugins, options: Options) -> int:
             shutil.rmtree(statedir, ignore_errors=True)
 
 
+class _ToLog(logging.Handler):
+    """What libraries complain of, into the instance's log."""
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(logging.WARNING)
+        self._instance = instance
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._instance.log(record.levelname.lower(), f"{record.name}: {record.getMessage()}")
+
+
 async def _serve(config: Config, plugins: Plugins, options: Options, statedir: Path) -> int:
     path = statedir / SOCKET
     uri = f"local://{path}"
@@ -136,6 +148,7 @@ async def _serve(config: Config, plugins: Plugins, options: Options, statedir: P
     power = chosen == "power" if chosen is not None else options.statedir is not None
     attributes = {"parent_uri": os.environ.get("FLUXPLUG_URI"), "jobid": os.environ.get("FLUX_JOB_ID")}
     instance = Instance(config, plugins, statedir, uri=uri, power=power, attributes=attributes)
+    logging.basicConfig(handlers=[_ToLog(instance)], force=True)
     ending: asyncio.Future[tuple[str, bool]] = asyncio.get_running_loop().create_future()
 
     def stop(reason: str, leave: bool = False) -> None:

@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from fluxplug.clock import SystemClock
 from fluxplug_exec_local.channel import Channel
-from fluxplug_exec_local.job import Job
-from fluxplug_exec_local.leftovers import Leftovers
+from fluxplug_exec_local.leftovers import Leftovers, end_orphans_of
+from fluxplug_exec_local.workdir import Workdirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fluxplug_exec_local.job import Job
     from fluxplug_exec_local.streams import Stream
     from fluxplug_exec_local.task import Task
 
@@ -75,6 +76,9 @@ class Agent:
         self._waiting: list[Stream] = []
         self.channel = Channel(self, listener)
         self.leftovers = Leftovers(self)
+        folders = f"{statedir}/tmp/jobtmp-{rank}-"  # noqa: S108 - of the state directory
+        end_orphans_of(folders)
+        self.workdirs = Workdirs(folders)
 
     # What the parts use.
 
@@ -123,7 +127,7 @@ class Agent:
         for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
             signal.signal(ignored, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.shut_down())
-        self.watch(woken.fileno(), lambda _: woken.recv(4096) and None)
+        self.watch(woken.fileno(), lambda _: self._woken(woken))
         self.at(self.now() + WATCH_INTERVAL, self._look_around)
         handlers = self._handlers
         poll = self._epoll.poll
@@ -174,7 +178,12 @@ class Agent:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(task.pid, signal.SIGKILL)
         self.leftovers.sweep(everything=True)
+        self.workdirs.remove()
         self.running = False
+
+    def _woken(self, woken: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            woken.recv(4096)
 
     def _child_ended(self, *_: object) -> None:
         self._children = True

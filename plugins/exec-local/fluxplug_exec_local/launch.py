@@ -19,7 +19,6 @@ from fluxplug_exec_local.spawn import spawn
 from fluxplug_exec_local.stdin import Stdin
 from fluxplug_exec_local.streams import Stream
 from fluxplug_exec_local.task import Task
-from fluxplug_exec_local.workdir import Workdir
 
 if TYPE_CHECKING:
     from fluxplug_exec_local.job import Job
@@ -52,12 +51,10 @@ def start(job: Job) -> None:
     _begin(job, layout.size)
     agent = job.agent
     job.output_left = {"stdout": limit, "stderr": limit}
-    job.tmpdir = f"{agent.statedir}/tmp/jobtmp-{agent.rank}-{job.f58}"
-    job.workdir = Workdir(job.tmpdir)
     task = None
     redirect = Redirect(job, layout.mine)
     try:
-        job.workdir.make(job.system.get("files"))
+        job.tmpdir = agent.workdirs.take(job.system.get("files"))
         _enter(job)
         redirect.open()
         shared = job_environment(job)
@@ -106,7 +103,7 @@ def _enter(job: Job) -> None:
         os.chdir("/tmp")  # noqa: S108 - as Flux does
 
 
-def _start_task(
+def _start_task(  # noqa: PLR0917
     job: Job, task: Task, command: list[str], shared: dict[str, str], redirect: Redirect, binding: Binding
 ) -> None:
     agent = job.agent

@@ -8,7 +8,7 @@ and the others wait for that (`hold`).
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fluxplug.values.idset import IDset
 from fluxplug_exec_local.environment import expand, tags
@@ -146,5 +146,5 @@ class Redirect:
         elif per_node and self._mine:
             job.entry(0, "redirect", {"stream": name, "rank": str(IDset(self._mine)), "path": expand(path, job)})
         elif job.index == 0:
-            rank: Any = "0" if job.size == 1 else f"0-{job.size - 1}"
-            job.entry(0, "redirect", {"stream": name, "rank": rank, "path": expand(path, job)})
+            everyone = "0" if job.size == 1 else f"0-{job.size - 1}"
+            job.entry(0, "redirect", {"stream": name, "rank": everyone, "path": expand(path, job)})

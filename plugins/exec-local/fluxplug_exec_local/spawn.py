@@ -41,9 +41,9 @@ def find_command(name: str, env: Mapping[str, str]) -> str:
 
 
 def spawn(
-    argv: Sequence[str],
+    argv: list[str],
     env: Mapping[str, str],
-    fds: tuple[int, int, int],
+    fds: Sequence[int],
     pmi: int,
     *,
     limits: Mapping[int, int] | None = None,

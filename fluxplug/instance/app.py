@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -25,11 +26,11 @@ from fluxplug.instance.jobs import decode, encode
 from fluxplug.instance.listing import STATES
 from fluxplug.instance.record import f58
 from fluxplug.instance.requests import parse_id
-from fluxplug.instance.store import INSTANCE, LOGS
+from fluxplug.instance.store import INSTANCE, LOGS, StoreError
 from fluxplug.instance.streams import JOURNAL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from starlette.requests import Request
 
@@ -240,11 +241,14 @@ class Api:
 
     async def result(self, request: Request) -> Response:
         timeout = _number(request, "timeout", -1.0)
-        return answer(await self.requests.result(self._id(request), None if timeout < 0 else timeout))
+        await self.body(request, dict)
+        waiting = self.requests.result(self._id(request), None if timeout < 0 else timeout)
+        return answer(await _while_connected(request, waiting))
 
     async def wait(self, request: Request) -> Response:
         body = await self.body(request, bodies.Wait)
-        return answer(await self.requests.wait(None if body.id is None else parse_id(body.id)))
+        waiting = self.requests.wait(None if body.id is None else parse_id(body.id))
+        return answer(await _while_connected(request, waiting))
 
     async def explain(self, request: Request) -> Response:
         return answer(self.requests.explain(self._id(request)))
@@ -364,6 +368,21 @@ class Api:
         return answer({})
 
 
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do something that may take for ever, for as long as the client waits for it; its body has been read. Raises ClientDisconnect."""
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(work), asyncio.ensure_future(request.receive())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise ClientDisconnect
+        found: T = tasks[0].result()
+        return found
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _number(request: Request, name: str, default: Any) -> Any:
     text = request.query_params.get(name)
     if text is None:
@@ -443,6 +462,10 @@ def make_app(instance: Instance, stop: Callable[[str, bool], None]) -> Starlette
                 return await handler(api, request)
             except RequestError as error:
                 return failure(error.errno or errno.EINVAL, error.message)
+            except ClientDisconnect:
+                return failure(errno.ECONNRESET, "nobody reads this")
+            except StoreError as error:
+                return failure(errno.ENOSPC, str(error))
             except DocumentError as error:
                 return failure(errno.EINVAL, str(error))
             except FluxplugError as error:

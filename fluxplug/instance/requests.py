@@ -93,7 +93,7 @@ class Requests:
         if len(found) < limit and not _active_only(constraint):
             for _, row in self.driver.store.ended(since):
                 record = decode(row)
-                if test(record):
+                if record["id"] not in intake.ending and test(record):
                     found.append(self._show(record, wanted))
                     if len(found) >= limit:
                         break

@@ -327,11 +327,26 @@ class Driver:
             elif kind is ex.Released:
                 self.handle(ev.Released(now, report.jobid, report.ranks))  # type: ignore[union-attr]
             else:
+                if report.lost:  # type: ignore[union-attr]
+                    self._requeue(live, now)
                 if self.priorities.watches:
                     self.priorities.plugin.ended(self.engine.jobs[report.jobid], now)
                 self.handle(ev.Ended(now, report.jobid, report.status))  # type: ignore[union-attr]
         except (EngineError, InvalidTransitionError) as error:
             self.log("error", f"executor {self.executor.name if self.executor else ''}: {error}")
+
+    def _requeue(self, live: LiveJob, now: float) -> None:
+        """Submit a job that was lost with its host anew, where its jobspec allows: `attributes.system.requeue`, true (once) or a number of times."""
+        again = self.intake.again(live)
+        if again is None:
+            return
+        try:
+            fresh = self.intake.take(again, live.record["urgency"], live.flags, live.record["userid"], self.batch)
+        except RequestError as error:
+            self.write(live, now, "memo", {"requeue": f"refused: {error.message}"})
+            return
+        self._fresh.append(fresh)
+        self.write(live, now, "memo", {"requeue": rec.f58(fresh.jobid)})
 
     def raise_exception(self, live: LiveJob, kind: str, severity: int, note: str, now: float) -> None:
         """An exception of a job: a fatal one (severity 0) ends it."""

@@ -116,7 +116,7 @@ class Instance:
             power=power,
         )
         self.streams = Streams()
-        self.driver = Driver(self.intake, streams=self.streams, log=self.log, slice_=config.instance.pass_slice)
+        self.driver = Driver(self.intake, streams=self.streams, log=self.log)
         self.requests = Requests(self.driver)
         self._tasks: list[asyncio.Task[None]] = []
         self._running: list[ex.Launch] = []

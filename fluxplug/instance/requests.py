@@ -325,6 +325,8 @@ class Requests:
         whole = self.driver.resources.whole
         down = whole.copy_ranks(self.driver.resources.ranks.difference(self.driver.resources.schedulable()))
         allocated = held(live.document for live in self.driver.jobs.values() if live.document is not None)
+        for kept in self.driver.engine.kept.values():
+            allocated.append(kept.to_dict())
         up = whole.diff(down)
         return {"all": whole, "up": up, "down": down, "allocated": allocated, "free": up.diff(allocated)}
 
@@ -342,7 +344,7 @@ class Requests:
             "offline": str(offline),
             "exclude": str(resources.excluded),
             "torpid": "",
-            "housekeeping": "",
+            "housekeeping": str(self.driver.housekeeping.ranks),
             "allocated": str(allocated),
             "drain": resources.drain_table(),
         }

@@ -82,8 +82,11 @@ class LiveJob:
         """The event with which the engine hears of it."""
         record = self.record
         urgency, userid, since = record["urgency"], record["userid"], record["t_submit"]
+        # What priorities are made of; the whole jobspec of each waiting job would fill the memory.
+        system = {key: record[key] for key in ("bank", "project", "queue") if key in record}
+        jobspec = {"attributes": {"system": system}} if system else None
         return ev.Submit(
-            now, self.jobid, self.request, self.queue, urgency, userid, self.dependencies, None, self.flags, since
+            now, self.jobid, self.request, self.queue, urgency, userid, self.dependencies, jobspec, self.flags, since
         )
 
     def finish(self) -> None:

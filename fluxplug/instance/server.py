@@ -28,7 +28,7 @@ from fluxplug.instance.instance import Instance, InstanceError, lock
 from fluxplug.instance.protocol import Protocol, Refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -44,13 +44,16 @@ GRACE = 10.0
 class Options:
     """How to serve. `statedir` None: a temporary one, which goes with the server. `command` empty: serve until told to end.
 
-    `listen` is (host, port) on loopback. `ready` is called with the URI once clients are served.
+    `listen` is (host, port) on loopback. `ready` is called with the URI once clients are served. `durability` is what a configuration that
+    says nothing means; None: `power` for a state directory that was given, `process` for a temporary one.
     """
 
     statedir: Path | None = None
     command: Sequence[str] = ()
     listen: tuple[str, int] | None = None
     verbose: bool = False
+    ready: Callable[[str], None] | None = None
+    durability: str | None = None
 
 
 class _Server(uvicorn.Server):
@@ -136,7 +139,7 @@ class _ToLog(logging.Handler):
 async def _serve(config: Config, plugins: Plugins, options: Options, statedir: Path) -> int:
     path = statedir / SOCKET
     uri = f"local://{path}"
-    chosen = config.instance.durability
+    chosen = config.instance.durability or options.durability
     power = chosen == "power" if chosen is not None else options.statedir is not None
     attributes = {"parent_uri": os.environ.get("FLUXPLUG_URI"), "jobid": os.environ.get("FLUX_JOB_ID")}
     instance = Instance(config, plugins, statedir, uri=uri, power=power, attributes=attributes)
@@ -165,6 +168,8 @@ async def _serve(config: Config, plugins: Plugins, options: Options, statedir: P
         tasks += [loop.create_task(server.serve(sockets=[sock])) for server, sock in servers]
         for server, _ in servers:
             await server.serving.wait()
+        if options.ready is not None:
+            options.ready(uri)
         if options.verbose or not options.command:
             print(uri, flush=True)
         if not options.command:

@@ -124,16 +124,20 @@ class Job:
         """What a newly connected server has to know: [jobid, marks, status]."""
         return [self.jobid, self.marks, self.status]
 
-    def output(self, stream: str, rank: str, data: str, size: int, encoding: str = "") -> None:
-        """Log output of a task: `size` bytes, as text or encoded; no more than the job's limit of it."""
+    def admit(self, stream: str, data: bytes) -> bytes:
+        """As much of a task's output as the job may still log on this stream."""
         left = self.output_left[stream]
+        if len(data) <= left:
+            self.output_left[stream] = left - len(data)
+            return data
         if left < 0:
-            return
-        if size > left:
-            self.output_left[stream] = -1
-            self.log(4, f"{stream}: output limit of {launch.output_limit(self)} bytes reached, the rest is dropped")
-            return
-        self.output_left[stream] = left - size
+            return b""
+        self.output_left[stream] = -1
+        self.log(4, f"{stream}: output limit of {launch.output_limit(self)} bytes reached, the rest is dropped")
+        return data[:left]
+
+    def output(self, stream: str, rank: str, data: str, encoding: str = "") -> None:
+        """Log output of a task, as text or encoded."""
         context = {"stream": stream, "rank": rank, "data": data}
         if encoding:
             context["encoding"] = encoding

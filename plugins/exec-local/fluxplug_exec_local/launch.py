@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +67,7 @@ def start(job: Job) -> None:
             task = Task(job, rank, localid)
             _start_task(job, task, command, shared, redirect, binding)
     except (OSError, ValueError) as error:
-        if task is None:
+        if task is None or isinstance(error, ValueError):
             job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)
             return
         name = expand(command[0], job, task.rank, task.localid)
@@ -109,6 +110,8 @@ def _start_task(  # noqa: PLR0917
     agent = job.agent
     rank, localid = task.rank, task.localid
     argv = [expand(word, job, rank, localid) for word in command]
+    if argv[:2] == ["flux", "broker"]:  # what batch and alloc submit: an instance within the job
+        argv[:1] = [sys.executable, "-m", "fluxplug"]
     env = dict(shared)
     env["FLUX_TASK_RANK"] = str(rank)
     env["FLUX_TASK_LOCAL_ID"] = str(localid)
@@ -121,7 +124,7 @@ def _start_task(  # noqa: PLR0917
     stdin = pmi = -1
     try:
         if redirect.stdin:
-            fds = [os.open(expand(redirect.stdin, job, rank, localid), os.O_RDONLY)]
+            fds = [redirect.open_stdin(rank, localid)]
             theirs.append(fds[0])
         else:
             read_end, stdin = os.pipe()

@@ -52,9 +52,7 @@ class Stdin:
     def close(self) -> None:
         """Nobody reads it any more, or everything is written."""
         if self.fd >= 0:
-            if self._watched:
-                self._agent.unwatch(self.fd)
-            os.close(self.fd)
+            self._agent.close(self.fd)
             self.fd = -1
         if self._file is not None:
             self._file.close()

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from fluxplug_exec_local.executor import Local
 
-from fluxplug.exec import Host, Launch
+from fluxplug.exec import Ended, Host, Launch
 from fluxplug.testing.executors import StoringSite, launched, resource_set, task_jobspec
 
 
 class Stage:
     """One state directory, and the executor that serves it at present."""
 
-    def __init__(self, statedir: Path, ranks: int, **config) -> None:
+    def __init__(self, statedir: Path, ranks: int, host: str = "vm", **config) -> None:
         self.statedir = statedir
-        self.hosts = [Host(rank, "vm") for rank in range(ranks)]
+        self.hosts = [Host(rank, host) for rank in range(ranks)]
         self.config = Local.Config(**({"pretend_hosts": True} | config))
         self.site: StoringSite = None
         self.executor: Local = None
@@ -48,6 +48,13 @@ class Stage:
         self.launch(self.jobid, *command, **keys)
         await self.site.ended(self.jobid)
         return self.jobid
+
+    def waiting_bytes(self):
+        """How much is delivered and not committed."""
+        return sum(len(str(reports)) for reports, _, _ in self.site._waiting)
+
+    def waiting_ends(self):
+        return [report.jobid for reports, _, _ in self.site._waiting for report in reports if isinstance(report, Ended)]
 
     def agent_pid(self, rank=0):
         """The process that serves a rank."""

@@ -43,9 +43,12 @@ T = TypeVar("T")
 STATUS = {
     errno.EINVAL: 400, errno.EPROTO: 400, errno.EPERM: 403, errno.EACCES: 403, errno.ENOENT: 404, errno.ECHILD: 404, errno.ETIMEDOUT: 408,
     errno.EEXIST: 409, errno.EAGAIN: 409, errno.E2BIG: 413, errno.EUSERS: 429, errno.ENOSPC: 503, errno.ESHUTDOWN: 503,
+    errno.ENOBUFS: 503,
 }  # fmt: skip
 
 RUN_LIMIT = 500
+MAX_BODIES = 4
+"""As many bodies of the greatest length may be on their way in at one time."""
 
 
 class Raw(Response):
@@ -82,22 +85,39 @@ class Api:
         self.streams = instance.streams
         self.owner = instance.intake.owner
         self.max_body = instance.config.instance.max_body
+        self._arriving = 0
 
     async def body(self, request: Request, kind: type[T]) -> T:
-        """The body of a request. Raises RequestError for one that is too long or has not the members of `kind`."""
-        parts, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > self.max_body:
-                raise RequestError(errno.E2BIG, f"the body is longer than {self.max_body} bytes ([instance] max-body)")
-            parts.append(chunk)
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        """The body of a request. Raises RequestError for one that is too long or too deep, or has not the members of `kind`."""
+        data = await self._read(request)
         try:
-            return msgspec.json.decode(data or b"{}", type=kind)
+            found = msgspec.json.decode(data or b"{}", type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RequestError(errno.EPROTO, f"body: {error}") from None
         except RecursionError:
             raise RequestError(errno.EPROTO, "body: nested too deeply") from None
+        for document in bodies.documents(found):
+            if bodies.too_deep(document):
+                raise RequestError(errno.EPROTO, f"body: nested more than {bodies.MAX_DEPTH} levels deep")
+        return found
+
+    async def _read(self, request: Request) -> bytes:
+        limit = self.max_body
+        announced = request.headers.get("content-length", "")
+        size = 0
+        parts = []
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                self._arriving += len(chunk)
+                if size > limit or (announced.isdigit() and int(announced) > limit):
+                    raise RequestError(errno.E2BIG, f"the body is longer than {limit} bytes ([instance] max-body)")
+                if self._arriving > MAX_BODIES * limit:
+                    raise RequestError(errno.ENOBUFS, "too many long requests are under way")
+                parts.append(chunk)
+        finally:
+            self._arriving -= size
+        return b"".join(parts)
 
     # Submitting.
 

@@ -83,6 +83,8 @@ class Driver:
         self.rested.set()
         self._next_changes = math.inf if self.priorities.interval is None else 0.0
         self._closing = False
+        self._rests = asyncio.Event()
+        self._rests.set()
         self._thread = ThreadPoolExecutor(1, "store") if intake.power else None
         self._known_up = self.engine.pool.to_set().ranks
 
@@ -163,17 +165,23 @@ class Driver:
     # The loop.
 
     async def run(self) -> None:
-        """Tick until `close`."""
+        """Tick until `close`. Raises what is a mistake of ours: the instance must then be started anew from its store."""
         loop = asyncio.get_running_loop()
-        while not self._closing:
-            delay = self._next_time() - self.clock.now()
-            if not (self._inbox or self._fresh or self._settling) and delay > 0:
-                timer = None if delay == math.inf else loop.call_later(delay, self._wake.set)
-                await self._wake.wait()
-                if timer is not None:
-                    timer.cancel()
-            self._wake.clear()
-            await self.tick()
+        self._rests.clear()
+        try:
+            while not self._closing:
+                delay = self._next_time() - self.clock.now()
+                if not (self._inbox or self._fresh or self._settling) and delay > 0:
+                    timer = None if delay == math.inf else loop.call_later(delay, self._wake.set)
+                    await self._wake.wait()
+                    if timer is not None:
+                        timer.cancel()
+                self._wake.clear()
+                await self.tick()
+        except StoreError as error:
+            self.log("error", f"{error}; what is not stored yet is lost")
+        finally:
+            self._rests.set()
 
     async def tick(self) -> None:
         """Take in everything that has come, let the policies decide, make it durable, carry it out."""
@@ -395,6 +403,9 @@ class Driver:
                     if self.stuck is None:
                         self.log("error", f"{error}; waiting until it can be written, and refusing jobs until then")
                     self.stuck = str(error)
+                    if self._closing:
+                        self._forsake(settling)
+                        raise
                     await asyncio.sleep(delay)
                     delay = min(2 * delay, MAX_RETRY)
             if self.stuck is not None:
@@ -418,6 +429,13 @@ class Driver:
             live.finish()
         if runs:
             self.streams.publish(runs)
+
+    def _forsake(self, settling: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        """Nothing will be durable any more: tell those who wait for it."""
+        for future, _ in (*settling, *self._settling):
+            if not future.done():
+                future.set_exception(RequestError(errno.ESHUTDOWN, "the instance ends, and cannot store this"))
+        self._settling.clear()
 
     def _launch(self, live: LiveJob) -> ex.Launch:
         assert live.document is not None
@@ -445,10 +463,14 @@ class Driver:
         return {"matched": len(chosen), "purged": len(chosen) if force else 0, "inactive": inactive}
 
     async def close(self) -> None:
-        """Stop ticking; what has been decided is made durable."""
+        """Stop ticking; what has been decided is made durable, where that is possible."""
         self._closing = True
         self._wake.set()
-        await self._commit()
+        await self._rests.wait()
+        try:
+            await self._commit()
+        except StoreError as error:
+            self.log("error", f"{error}; what is not stored yet is lost")
         if self._thread is not None:
             self._thread.shutdown()
 

@@ -1,4 +1,4 @@
-"""From a configuration to the objects that run it: the pool, the policies, the engine. Used by every driver."""
+"""From a configuration to the objects that run it: pool, policies, priorities, engine, executor. Used by every driver."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from fluxplug.config.options import keys_of
-from fluxplug.engine.engine import Engine, by_urgency
+from fluxplug.engine.engine import Engine
 from fluxplug.errors import ConfigError
+from fluxplug.priority import Priorities, PrioritySite, Urgency
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from fluxplug.clock import Clock, ManualClock
     from fluxplug.config import Config, QueueConfig
-    from fluxplug.engine.job import Job
+    from fluxplug.exec import Executor, ExecutorSite
     from fluxplug.plugins import Plugins
     from fluxplug.policy import QueuePolicy
     from fluxplug.resource.pool import ResourcePoolImplementation
@@ -33,7 +33,7 @@ def build_pool(config: Config, plugins: Plugins, clock: Clock) -> ResourcePoolIm
         where = f"[pool.{config.sched.pool}] describes the machine"
         if machine is not None:
             raise ConfigError(f"{where}, and so does [resource] or the command line; take one of them out")
-        bound = next((queue.name for queue in config.queues if queue.hosts is not None), None)
+        bound = next((queue.name for queue in config.engine_queues if queue.hosts is not None), None)
         if bound is not None:
             raise ConfigError(
                 f"{where}: [queues.{bound}] hosts cannot name nodes of it; use requires, with properties that they have"
@@ -49,14 +49,19 @@ def build_pool(config: Config, plugins: Plugins, clock: Clock) -> ResourcePoolIm
 
 
 def _options(params: Any, source: Path | None) -> dict[str, Any]:
-    """The parameters of a plugin as arguments; files are relative to the folder of the configuration."""
+    """The parameters of a plugin as arguments."""
     if params is None:
         return {}
-    options = attrs.asdict(params, recurse=False)
-    for key in keys_of(type(params)).values():
-        if key.unit == "path" and options[key.field] is not None and source is not None:
-            options[key.field] = str(source.parent / options[key.field])
-    return options
+    return attrs.asdict(_placed(params, source), recurse=False)
+
+
+def _placed(params: Any, source: Path | None) -> Any:
+    """The parameters of a plugin with its files where the configuration means them: relative to its folder."""
+    if params is None or source is None:
+        return params
+    given = {key.field: getattr(params, key.field) for key in keys_of(type(params)).values() if key.unit == "path"}
+    moved = {name: str(source.parent / path) for name, path in given.items() if path is not None}
+    return attrs.evolve(params, **moved) if moved else params
 
 
 def build_policy(queue: QueueConfig, plugins: Plugins) -> QueuePolicy:
@@ -69,25 +74,56 @@ def build_policy(queue: QueueConfig, plugins: Plugins) -> QueuePolicy:
     return policy
 
 
+def build_priorities(
+    config: Config, plugins: Plugins, pool: ResourcePoolImplementation, clock: ManualClock
+) -> Priorities:
+    """What gives the jobs of one engine their priorities: the plugin of `[sched] priority`, behind the hooks.
+
+    `clock` is the engine's. Raises PluginError where the plugin is not installed, and ConfigError where its keys do not fit the queues.
+    """
+    first = plugins.job_priority if plugins.wants("job_priority") else None
+    name = config.sched.priority
+    if name == Urgency.name:
+        return Priorities(Urgency(), clock, first)
+    registered = plugins.priorities[name]
+    machine = pool.to_set()
+    site = PrioritySite(machine.count("core"), len(machine.ranks), tuple(queue.name for queue in config.all_queues))
+    plugin = registered.cls(_placed(config.priority_params, config.source), site)
+    return Priorities(plugin, clock, first, registered.owner)
+
+
 def build_engine(
-    config: Config, plugins: Plugins, pool: ResourcePoolImplementation, clock: ManualClock, *, log: bool = True
+    config: Config,
+    plugins: Plugins,
+    pool: ResourcePoolImplementation,
+    clock: ManualClock,
+    *,
+    log: bool = True,
+    told: bool = False,
+    priorities: Priorities | None = None,
 ) -> Engine:
-    """An engine with the queues of the configuration, in its order, and the hooks that plugins implement."""
+    """An engine with the queues of the configuration that are not virtual, in its order, and the hooks that plugins implement.
+
+    A driver that brings priorities up to date makes them itself, by `build_priorities`. Raises what that raises.
+    """
+    if priorities is None:
+        priorities = build_priorities(config, plugins, pool, clock)
     return Engine(
         pool,
-        {queue.name: (build_policy(queue, plugins), queue.queue_params.depth) for queue in config.all_queues},
+        {queue.name: (build_policy(queue, plugins), queue.queue_params.depth) for queue in config.engine_queues},
         clock=clock,
-        priority=_priority(plugins) if plugins.wants("job_priority") else by_urgency,
+        priority=priorities.function,
         dependencies=plugins.job_dependencies if plugins.wants("job_dependencies") else None,
         begin_pass=plugins.pass_begin if plugins.wants("pass_begin") else None,
         end_pass=plugins.pass_end if plugins.wants("pass_end") else None,
         log=log,
+        told=told,
     )
 
 
-def _priority(plugins: Plugins) -> Callable[[Job], int]:
-    def priority(job: Job) -> int:
-        chosen = plugins.job_priority(job)
-        return by_urgency(job) if chosen is None else chosen
-
-    return priority
+def build_executor(config: Config, plugins: Plugins, site: ExecutorSite) -> Executor:
+    """The executor that the configuration names; `open` has not been called. Raises PluginError where it is not installed."""
+    executor: Executor = plugins.executors[config.sched.executor].cls(
+        _placed(config.executor_params, config.source), site
+    )
+    return executor

@@ -1,4 +1,4 @@
-"""Core's own plugin, the entry point `builtin`: the trace formats, workload models and reports that ship with fluxplug.
+"""Core's own plugin, the entry point `builtin`: the priority, trace formats, workload models and reports that ship with fluxplug.
 
 Pools and queue policies are in plugins of their own. Classes are imported when their axis is first looked at.
 """
@@ -6,6 +6,13 @@ Pools and queue policies are in plugins of their own. Classes are imported when 
 from __future__ import annotations
 
 from fluxplug.hookspecs import hookimpl
+
+
+@hookimpl
+def fluxplug_register_priorities() -> list[type]:
+    from fluxplug.priority import Urgency  # noqa: PLC0415 - as those below
+
+    return [Urgency]
 
 
 @hookimpl

@@ -5,10 +5,15 @@
     ├── DocumentError (ValueError)         a jobspec, R or constraint that breaks its format; knows the path
     │   └── DocumentTypeError (TypeError)  the same, where a value has the wrong type
     ├── OptionError (ValueError)           a value of a submission option that breaks its grammar; knows the option
+    ├── FormatError (ValueError)           an output format of a listing that cannot be used
     ├── ConfigError                        sched.toml or a command-line value; knows file, line and key
     ├── PluginError                        a plugin that cannot be found, loaded or trusted; names it
     ├── RefusedError                       a job that a site's rules keep out; the text is for its user
     ├── TraceError (ValueError)            a workload log that cannot be read; knows file and line
+    ├── ApiError (OSError)                 what a live instance refused; an instance of the subclass that its errno has
+    ├── ConnectionFailedError (OSError)    no live instance is reached, or what answers is none
+    │   └── UnknownOutcomeError            the answer to a change was lost: it was made or it was not
+    ├── JobException                       an exception of a job, where what was waited for cannot happen any more
     ├── ReapiError                         a call of ReapiCli that failed; names the call
     └── ResourceError (OSError)            a pool said no
         ├── InsufficientResources          not now: retry when something has changed
@@ -20,6 +25,10 @@ Anything else that escapes is a bug. Commands print these as one line and exit w
 from __future__ import annotations
 
 import errno
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class FluxplugError(Exception):
@@ -68,6 +77,10 @@ class OptionError(FluxplugError, ValueError):
         self.reason = reason
 
 
+class FormatError(FluxplugError, ValueError):
+    """An output format of a listing that cannot be used: no such name, field or sort key, or a broken specification."""
+
+
 class ConfigError(FluxplugError):
     """A configuration that cannot be used. Its text is `FILE:LINE: KEY: what is wrong and what is accepted`."""
 
@@ -86,6 +99,75 @@ class TraceError(FluxplugError, ValueError):
 
 class ReapiError(FluxplugError):
     """A call of ReapiCli that failed and changed nothing; the text begins with the name of the call."""
+
+
+class ApiError(FluxplugError, OSError):
+    """What a live instance refused: `errno` and `strerror` are its own, `status` is that of HTTP (0: refused before it was sent).
+
+    An instance is also one of the subclass of OSError that its errno has: `except FileNotFoundError` catches ENOENT.
+    """
+
+    def __new__(cls, code: int, text: str, *_: Any) -> ApiError:  # noqa: PYI034 - typing.Self needs 3.11
+        return super().__new__(_with_errno(cls, code), code, text)
+
+    def __init__(self, code: int, text: str, status: int = 0) -> None:
+        super().__init__(code, text)
+        self.status = status
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ApiError, (self.errno, self.strerror, self.status)
+
+
+class ConnectionFailedError(FluxplugError, OSError):
+    """No live instance is reached, or what answers is none: an OSError with an errno, of its subclass, as ApiError is."""
+
+    def __new__(cls, code: int, text: str) -> ConnectionFailedError:  # noqa: PYI034 - typing.Self needs 3.11
+        return super().__new__(_with_errno(cls, code), code, text)
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kind = UnknownOutcomeError if isinstance(self, UnknownOutcomeError) else ConnectionFailedError
+        return kind, (self.errno, self.strerror)
+
+
+class UnknownOutcomeError(ConnectionFailedError):
+    """A request that changes something was sent and its answer lost: it was carried out or it was not."""
+
+
+_T = TypeVar("_T", bound=OSError)
+
+
+def _with_errno(cls: type[_T], code: int) -> type[_T]:
+    """`cls`, derived also from the subclass of OSError that Python itself would raise for the errno."""
+    kind = type(OSError(code, ""))
+    if issubclass(cls, kind):
+        return cls
+    found: type[_T] = _derived.setdefault((cls, kind), type(cls.__name__, (cls, kind), {"__module__": cls.__module__}))
+    return found
+
+
+_derived: dict[tuple[type, type], Any] = {}
+
+
+class JobException(FluxplugError):  # noqa: N818 - the name is Flux's
+    """A fatal exception of a job, from its `exception` event, where what was waited for cannot happen any more."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        context = event.get("context") or {}
+        self.timestamp: float = event.get("timestamp", 0.0)
+        self.type: str = context.get("type", "")
+        self.note: str = context.get("note", "")
+        self.severity: int = context.get("severity", 0)
+        super().__init__(f"job.exception: type={self.type}: {self.note}")
+        self._event = event
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return JobException, (self._event,)
 
 
 class ResourceError(FluxplugError, OSError):

@@ -69,6 +69,27 @@ def fluxplug_register_ingest() -> list[type]:  # type: ignore[empty-body]
 
 
 @_hookspec
+def fluxplug_register_priorities() -> list[type]:  # type: ignore[empty-body]
+    """Return the priority classes of this plugin: what decides the order of the pending jobs, with configuration keys of their own.
+
+    Called once for each `Plugins`, when a priority plugin is first looked up. Returns a list of classes, each with `name`, the word used in
+    `[sched] priority`, a docstring, `priority` and the rest of `fluxplug.priority.PriorityPlugin`, and optionally `Config`, a frozen attrs class
+    whose fields are the keys of `[priority.NAME]`. A rule without keys, which never changes its mind, needs no class: see
+    `fluxplug_job_priority`, which goes first.
+    """
+
+
+@_hookspec
+def fluxplug_register_executors() -> list[type]:  # type: ignore[empty-body]
+    """Return the executor classes of this plugin: what runs the jobs that an instance has started.
+
+    Called once for each `Plugins`, when an executor is first looked up, which a simulation never does. Returns a list of classes, each with
+    `name`, the word used in `[sched] executor`, a docstring, `launch` and the rest of `fluxplug.exec.Executor`, and optionally `Config`, a
+    frozen attrs class whose fields are the keys of `[executor.NAME]`.
+    """
+
+
+@_hookspec
 def fluxplug_register_traces() -> list[type]:  # type: ignore[empty-body]
     """Return the trace classes of this plugin: the formats in which a simulation reads its jobs.
 
@@ -168,7 +189,8 @@ def fluxplug_job_priority(job: Job) -> int | None:
     """Give a job its priority: 0 (held) to 4294967295, higher goes first.
 
     Called when a job becomes eligible and whenever its urgency changes. Must not change the job. The first plugin that returns a
-    number decides, and the others are not asked; None passes. Where all pass, the priority is the urgency.
+    number decides, and the others are not asked; None passes. Where all pass, the plugin of `[sched] priority` decides: by default, the
+    urgency.
     """
 
 

@@ -1,12 +1,13 @@
 """What a site makes of each job that comes in, from its jobspec to a request that the engine can queue: the steps that a user cannot skip.
 
-In order (RFC 33): the hooks and ingest plugins that modify, the site's defaults, the queue's constraint, the limits, the hooks and ingest
+In order (RFC 33): the hooks and ingest plugins that modify, whether the user may, the site's defaults, the queue's constraint, the limits, the hooks and ingest
 plugins that validate, and so do submission plugins (`fluxplug.cli.plugin`); then the pool's parse. `IngestPlugin` is the contract of a plugin with keys of its own, `Site` takes the steps,
 `Ingest` does it for the jobs of a trace at the cost of a few comparisons each. Not here: how a command line becomes a jobspec.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -89,10 +90,12 @@ class Site:
             plugins is not None and plugins.wants("validate_jobspec")
         )
 
-    def finish(self, jobspec: dict[str, Any], *, from_log: bool = False) -> tuple[dict[str, Any], QueueConfig]:
-        """A copy of a valid jobspec with everything that the site adds, and its queue.
+    def finish(
+        self, jobspec: dict[str, Any], userid: int | None = None, *, from_log: bool = False
+    ) -> tuple[dict[str, Any], QueueConfig]:
+        """A copy of a valid jobspec with everything that the site adds, and its queue, which may be a virtual one: see its `engine_queue`.
 
-        `from_log`: see `queue` and `check_size`. Raises RefusedError; PluginError, which names the plugin, for one that fails or leaves
+        `userid` is who submits it; None: `check_access` is left out. `from_log`: see `queue` and `check_size`. Raises RefusedError; PluginError, which names the plugin, for one that fails or leaves
         no valid jobspec. Each plugin that modifies costs a validation of the jobspec.
         """
         if self.modifies:
@@ -101,6 +104,8 @@ class Site:
         attributes = jobspec.get("attributes") or {}
         system = dict(attributes.get("system") or {})
         queue = self.queue(system.get("queue"), from_log=from_log)
+        if userid is not None:
+            self.check_access(queue, userid)
         if queue.name:
             system["queue"] = queue.name
         if not system.get("duration") and queue.policy.default_duration is not None:
@@ -135,6 +140,19 @@ class Site:
                 f"queues: {', '.join(known)}"
             )
         return found
+
+    @staticmethod
+    def check_access(queue: QueueConfig, userid: int) -> None:
+        """Compare who submits with `access`; names and groups are those of this machine. Raises RefusedError."""
+        access = queue.policy.access
+        if not access:
+            return
+        name, gid = _account(userid)
+        if access.users is not None and not {name, str(userid)}.isdisjoint(access.users):
+            return
+        if access.groups is not None and not _groups(name, gid).isdisjoint(access.groups):
+            return
+        raise RefusedError(f"user {name} is not allowed to submit jobs{_to(queue)}")
 
     @staticmethod
     def check_duration(queue: QueueConfig, seconds: float) -> None:
@@ -339,3 +357,31 @@ def _bounded(policy: JobPolicy) -> bool:
 
 def _for(queue: QueueConfig) -> str:
     return f" for queue {queue.name}" if queue.name else ""
+
+
+def _to(queue: QueueConfig) -> str:
+    return f" to queue {queue.name}" if queue.name else ""
+
+
+def _account(userid: int) -> tuple[str, int | None]:
+    """The name of a user and their primary group; the number for one whom the machine does not know, and None."""
+    import pwd  # noqa: PLC0415 - few sites say who may submit
+
+    try:
+        found = pwd.getpwuid(userid)
+    except (KeyError, OverflowError):
+        return str(userid), None
+    return found.pw_name, found.pw_gid
+
+
+def _groups(name: str, gid: int | None) -> set[str]:
+    """The groups of a user, by name and by number; none for an unknown one."""
+    import grp  # noqa: PLC0415
+    import os  # noqa: PLC0415
+
+    found: set[str] = set()
+    for number in () if gid is None else os.getgrouplist(name, gid):
+        found.add(str(number))
+        with contextlib.suppress(KeyError):
+            found.add(grp.getgrgid(number).gr_name)
+    return found

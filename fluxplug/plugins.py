@@ -59,6 +59,8 @@ AXES = {
         Axis("pool", "pool", "fluxplug_register_pools", ("alloc", "free")),
         Axis("policy", "queue policy", "fluxplug_register_policies", ("schedule",)),
         Axis("ingest", "ingest plugin", "fluxplug_register_ingest", ("modify_jobspec", "validate")),
+        Axis("priority", "priority plugin", "fluxplug_register_priorities", ("priority",)),
+        Axis("executor", "executor", "fluxplug_register_executors", ("open", "launch", "signal", "stop", "close")),
         Axis("trace", "trace", "fluxplug_register_traces", ("jobs",)),
         Axis("workload", "workload model", "fluxplug_register_workloads", ("jobs",)),
         Axis("report", "report", "fluxplug_register_reports", ("write",)),
@@ -182,6 +184,16 @@ class Plugins:
     def ingest(self) -> Registry:
         """Ingest plugins by name."""
         return self.registry("ingest")
+
+    @cached_property
+    def priorities(self) -> Registry:
+        """Priority plugins by name."""
+        return self.registry("priority")
+
+    @cached_property
+    def executors(self) -> Registry:
+        """Executors by name."""
+        return self.registry("executor")
 
     @cached_property
     def traces(self) -> Registry:

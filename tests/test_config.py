@@ -248,13 +248,13 @@ FAULTS = {
     "unknown table": (
         "\n[shed]",
         2,
-        r"\[shed\]: no such table; did you mean 'sched'\? tables: ingest, plugins, policy, pool",
+        r"\[shed\]: no such table; did you mean 'sched'\? tables: executor, ingest, instance, plugins, policy",
     ),
     "key at the top": ('pool = "rv1"', 1, r'\[pool\]: expected a table, got a string: "rv1"'),
     "unknown key": (
         "[sched]\n\nqueue_polcy = 1",
         3,
-        r"\[sched\] queue_polcy: unknown key; did you mean 'queue-policy'\? keys: policy-par",
+        r"\[sched\] queue_polcy: unknown key; did you mean 'queue-policy'\? keys: executor, policy-par",
     ),
     "underscore": (
         "[sched]\nqueue_policy = 1",
@@ -264,7 +264,7 @@ FAULTS = {
     "nothing near": (
         "[sched]\nzzz = 1",
         2,
-        r"\[sched\] zzz: unknown key; keys: policy-params, pool, queue-params, queue-policy$",
+        r"\[sched\] zzz: unknown key; keys: executor, policy-params, pool, priority, queue-params, queue-policy$",
     ),
     "wrong type": ("[sched]\npool = 3", 2, r"\[sched\] pool: expected a string, got an integer: 3"),
     "bool for int": (
@@ -391,10 +391,15 @@ FAULTS = {
         3,
         r"\[policy\] jobspec\.defaults\.system\.duration: the default duration, 7200 s, is over the limit, 3600 s",
     ),
-    "access is not supported": (
-        "[policy.access]\nallow-user = ['x']",
-        1,
-        r"\[policy\] access: unknown key; keys: jobspec, limits|did you mean",
+    "access of a wrong type": (
+        "[policy.access]\nallow-user = 'x'",
+        2,
+        r"\[policy\] access\.allow-user: expected a list of strings, got a string",
+    ),
+    "unknown key of access": (
+        "[queues.a]\n[queues.a.policy.access]\nallow-users = ['x']",
+        3,
+        r"\[queues\.a\] policy\.access\.allow-users: unknown key; did you mean 'allow-user'\?",
     ),
     "empty resource": ("[resource]", 1, r"\[resource\]: says neither nodes nor hosts, path nor config"),
     "path and nodes": ("[resource]\npath = 'R.json'\nnodes = 3", 3, r"\[resource\] nodes: does not go with path"),

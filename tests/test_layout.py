@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "resource": {"errors", "values", "jobspec", "type:clock"},
     "policy": {"type:engine"},
     "engine": {"errors", "values", "clock", "type:policy", "type:resource"},
+    "listing": {"errors", "values", "clock", "jobspec", "resource"},
 }
 # What is imported when it is called, against the direction: ResourcePool(R) finds a pool through the registry, and apply_options(prog=...)
 # the submission plugins, which are asked where jobs are taken in, too.

@@ -49,10 +49,18 @@ def run(args: Namespace) -> int:
 
 
 def _summary(config: Config, plugins: Plugins) -> Iterator[tuple[str, str]]:
+    from fluxplug.config import SchedConfig  # noqa: PLC0415
+
     pool = plugins.pools[config.sched.pool]
     yield "pool", f"{pool.name}{_params(config.pool_params)}, of {pool.owner}"
     for queue in config.all_queues:
         yield "queue", _queue(queue, plugins)
+    for axis, name, params in (
+        ("priority", config.sched.priority, config.priority_params),
+        ("executor", config.sched.executor, config.executor_params),
+    ):
+        if name != getattr(SchedConfig(), axis) or params is not None:
+            yield axis, f"{name}{_params(params)}, of {plugins.registry(axis)[name].owner}"
     yield "machine", _machine(config)
     if config.policy.default_queue is not None:
         yield "default", f"queue {config.policy.default_queue}"
@@ -62,12 +70,23 @@ def _summary(config: Config, plugins: Plugins) -> Iterator[tuple[str, str]]:
 
 
 def _queue(queue: QueueConfig, plugins: Plugins) -> str:
-    from fluxplug.values.duration import fsd_c  # noqa: PLC0415
-
+    if queue.parent is not None:
+        return f"{queue.name}: virtual, of {queue.parent}{_bounds(queue)}"
     policy = plugins.policies[queue.queue_policy]
     text = f"{queue.name or '(without a name)'}: {policy.name}{_params(queue.policy_params)}, of {policy.owner}"
     if queue.queue_params.depth is not None:
         text += f"; queue depth {queue.queue_params.depth}"
+    text += _bounds(queue)
+    if queue.properties:
+        text += f"; nodes with {', '.join(queue.properties)}"
+    return text
+
+
+def _bounds(queue: QueueConfig) -> str:
+    """What the policy of a queue allows its jobs, and whom."""
+    from fluxplug.values.duration import fsd_c  # noqa: PLC0415
+
+    text = ""
     if queue.policy.limits.duration != math.inf:
         text += f"; time limit up to {fsd_c(queue.policy.limits.duration)}"
     if queue.policy.default_duration is not None:
@@ -76,8 +95,10 @@ def _queue(queue: QueueConfig, plugins: Plugins) -> str:
         least, most = (getattr(size, name) for size in (queue.policy.limits.smallest, queue.policy.limits.largest))
         if least is not None or most is not None:
             text += f"; {name} {0 if least is None else least} to {'any' if most is None else most}"
-    if queue.properties:
-        text += f"; nodes with {', '.join(queue.properties)}"
+    access = queue.policy.access
+    for kind, names in (("users", access.users), ("groups", access.groups)):
+        if names is not None:
+            text += f"; {kind} {', '.join(names) or 'none'}"
     return text
 
 

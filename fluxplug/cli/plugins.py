@@ -22,6 +22,8 @@ KEYS_GO = {
     "pool": "[pool.{name}]",
     "policy": "policy-params of [sched] or [queues.NAME]",
     "ingest": "[ingest.{name}], which puts it to work",
+    "priority": "[priority.{name}]",
+    "executor": "[executor.{name}]",
     "trace": "--set KEY=VALUE of `fluxplug simulate`",
     "workload": "--set KEY=VALUE of `fluxplug workload generate`",
     "report": "arguments of the class",

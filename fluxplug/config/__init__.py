@@ -11,11 +11,23 @@ Called by the command line and by drivers; plugin authors need `option` alone. W
 
 from fluxplug.config.load import default_config, load_config, load_plugins
 from fluxplug.config.machine import ResourceConfig
-from fluxplug.config.model import Config, JobPolicy, JobSize, Limits, QueueConfig, QueueParams, SchedConfig
+from fluxplug.config.model import (
+    Access,
+    Config,
+    InstanceConfig,
+    JobPolicy,
+    JobSize,
+    Limits,
+    QueueConfig,
+    QueueParams,
+    SchedConfig,
+)
 from fluxplug.config.options import option
 
 __all__ = [
+    "Access",
     "Config",
+    "InstanceConfig",
     "JobPolicy",
     "JobSize",
     "Limits",

@@ -14,7 +14,9 @@ from attrs import NOTHING
 
 from fluxplug.config.machine import ResourceConfig
 from fluxplug.config.model import (
+    Access,
     Config,
+    InstanceConfig,
     JobPolicy,
     JobSize,
     Limits,
@@ -25,6 +27,7 @@ from fluxplug.config.model import (
 from fluxplug.config.options import describe, keys_of
 from fluxplug.config.source import KeyProblem, read
 from fluxplug.config.tables import (
+    AccessTable,
     DefaultsTable,
     HostsTable,
     JobSizeTable,
@@ -44,7 +47,7 @@ from fluxplug.resource.document import check_property
 from fluxplug.suggest import instead
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from fluxplug.config.source import KeyPath, Source
     from fluxplug.plugins import Registered, Registry
@@ -52,7 +55,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-TOP = ("plugins", "sched", "pool", "queues", "policy", "ingest", "resource")
+TOP = ("plugins", "sched", "pool", "queues", "policy", "ingest", "priority", "executor", "instance", "resource")
+INHERITED = ("hosts", "requires", "queue-policy", "queue-params", "policy-params")
+"""Keys of a queue that a virtual one has from its parent."""
 
 
 def load_config(path: str | Path, plugins: Plugins | None = None) -> Config:
@@ -110,7 +115,7 @@ def _config(source: Source, path: Path, plugins: Plugins) -> Config:
     sched = _sched(data.get("sched", {}), plugins)
     told = _policy(data.get("policy", {}), ("policy",))
     policy = _job_policy(told, {}, ("policy",))
-    queues = tuple(_queue(name, table, sched, told, plugins) for name, table in data.get("queues", {}).items())
+    queues = _queues(data.get("queues", {}), sched, told, plugins)
     if policy.default_queue is not None and policy.default_queue not in data.get("queues", {}):
         at = ("policy", "jobspec", "defaults", "system", "queue")
         raise KeyProblem(
@@ -118,8 +123,20 @@ def _config(source: Source, path: Path, plugins: Plugins) -> Config:
             f"no queue is named {policy.default_queue!r}{instead(policy.default_queue, data.get('queues', {}), 'queues')}",
         )
     resource = _resource(data["resource"], path) if "resource" in data else None
-    pools, ingest = _pools(data, sched.pool, plugins), _ingest(data.get("ingest", {}), plugins)
-    config = Config(sched, queues, resource, policy, pools, path, plugins, ingest)
+    config = Config(
+        sched,
+        queues,
+        resource,
+        policy,
+        _classes(data, "pool", plugins, (sched.pool,)),
+        path,
+        plugins,
+        _ingest(data.get("ingest", {}), plugins),
+        # Those that nobody named need not be installed.
+        _classes(data, "executor", plugins, (sched.executor,) if "executor" in data.get("sched", {}) else ()),
+        _classes(data, "priority", plugins, (sched.priority,) if "priority" in data.get("sched", {}) else ()),
+        _read(InstanceConfig, data.get("instance", {}), ("instance",)),
+    )
     _check_binding(config)
     return config
 
@@ -129,21 +146,25 @@ def _sched(raw: dict[str, Any], plugins: Plugins) -> SchedConfig:
     table = _read(SchedTable, raw, at)
     _named(plugins.pools, table.pool, (*at, "pool"))
     policy = _named(plugins.policies, table.queue_policy, (*at, "queue-policy"))
+    for axis in ("priority", "executor"):
+        if axis in raw:
+            _named(plugins.registry(axis), raw[axis], (*at, axis))
     return SchedConfig(
         table.pool,
         table.queue_policy,
         _read(QueueParams, table.queue_params, (*at, "queue-params")),
         _params(policy, table.policy_params, (*at, "policy-params")),
+        table.executor,
+        table.priority,
     )
 
 
-def _pools(data: dict[str, Any], selected: str, plugins: Plugins) -> dict[str, Any]:
-    """The Config instances of the selected pool and of all that have a table."""
-    tables = data.get("pool", {})
-    for name in tables:
-        _named(plugins.pools, name, ("pool", name))
-    pools = {name: _params(plugins.pools[name], tables.get(name, {}), ("pool", name)) for name in (*tables, selected)}
-    return {name: params for name, params in pools.items() if params is not None}
+def _classes(data: dict[str, Any], axis: str, plugins: Plugins, selected: Iterable[str]) -> dict[str, Any]:
+    """The Config instances of the selected classes of an axis and of all that have a table, `[AXIS.NAME]`."""
+    tables = data.get(axis, {})
+    named = {name: _named(plugins.registry(axis), name, (axis, name)) for name in (*tables, *selected)}
+    made = {name: _params(one, tables.get(name, {}), (axis, name)) for name, one in named.items()}
+    return {name: params for name, params in made.items() if params is not None}
 
 
 def _ingest(tables: dict[str, Any], plugins: Plugins) -> dict[str, Any]:
@@ -152,33 +173,72 @@ def _ingest(tables: dict[str, Any], plugins: Plugins) -> dict[str, Any]:
     return {name: _params(one, tables[name], ("ingest", name)) for name, one in named.items()}
 
 
-def _queue(name: str, raw: Any, sched: SchedConfig, told: dict[str, Any], plugins: Plugins) -> QueueConfig:
+def _queues(raw: dict[str, Any], sched: SchedConfig, told: dict[str, Any], plugins: Plugins) -> tuple[QueueConfig, ...]:
+    tables = {}
+    for name, table in raw.items():
+        _property(f"+{name}", ("queues", name), "a queue")
+        tables[name] = _read(QueueTable, table, ("queues", name))
+    own = {name: _queue_policy(table, ("queues", name, "policy")) for name, table in tables.items()}
+    made = {}
+    for name in sorted(tables, key=lambda name: tables[name].parent is not None):  # virtual ones last
+        table, inherited = tables[name], told
+        if table.parent is not None:
+            _check_virtual(name, raw[name], tables, own[name])
+            inherited = {**told, **own[table.parent]}
+        policy = _job_policy(own[name], inherited, ("queues", name, "policy"))
+        if table.parent is None:
+            made[name] = _queue(name, table, policy, sched, plugins)
+        else:
+            made[name] = attrs.evolve(made[table.parent], name=name, policy=policy, parent=table.parent)
+    return tuple(made[name] for name in tables)
+
+
+def _check_virtual(name: str, raw: dict[str, Any], tables: dict[str, QueueTable], own: dict[str, Any]) -> None:
+    """A virtual queue is of a queue that is none, and has a policy for jobs alone (RFC 33)."""
     at = ("queues", name)
-    _property(f"+{name}", at, "a queue")
-    table = _read(QueueTable, raw, at)
-    policy = _named(plugins.policies, table.queue_policy or sched.queue_policy, (*at, "queue-policy"))
-    if table.policy_params is not None or policy.name != sched.queue_policy:
-        policy_params = _params(policy, table.policy_params or {}, (*at, "policy-params"))
+    parent = raw["parent"]
+    real = [one for one, table in tables.items() if table.parent is None]
+    if parent not in tables:
+        raise KeyProblem((*at, "parent"), f"no queue is named {parent!r}{instead(parent, real, 'queues')}")
+    if parent not in real:
+        raise KeyProblem((*at, "parent"), f"{parent!r} is a virtual queue; name one without a parent")
+    for key in INHERITED:
+        if key in raw:
+            raise KeyProblem((*at, key), "a virtual queue has that of its parent; take it out")
+    if "scheduler" in own:
+        raise KeyProblem((*at, "policy", "scheduler"), "a virtual queue has that of its parent; take it out")
+
+
+def _queue_policy(table: QueueTable, at: KeyPath) -> dict[str, Any]:
+    """What the policy table of a queue says; see `_policy`."""
+    own = _policy(table.policy, at)
+    if "queue" in own:
+        where = (*at, "jobspec", "defaults", "system", "queue")
+        raise KeyProblem(where, "the default queue is global; set it in [policy.jobspec.defaults.system]")
+    return own
+
+
+def _queue(name: str, table: QueueTable, policy: JobPolicy, sched: SchedConfig, plugins: Plugins) -> QueueConfig:
+    at = ("queues", name)
+    chosen = _named(plugins.policies, table.queue_policy or sched.queue_policy, (*at, "queue-policy"))
+    if table.policy_params is not None or chosen.name != sched.queue_policy:
+        policy_params = _params(chosen, table.policy_params or {}, (*at, "policy-params"))
     else:
         policy_params = sched.policy_params
     if table.hosts is not None and table.requires:
         raise KeyProblem((*at, "hosts"), "a queue has either hosts or requires; take one of them out")
     for place, one in enumerate(table.requires):
         _property(one, (*at, "requires", place), "a property")
-    own = _policy(table.policy, (*at, "policy"))
-    if "queue" in own:
-        where = (*at, "policy", "jobspec", "defaults", "system", "queue")
-        raise KeyProblem(where, "the default queue is global; set it in [policy.jobspec.defaults.system]")
     return QueueConfig(
         name,
-        policy.name,
+        chosen.name,
         sched.queue_params
         if table.queue_params is None
         else _read(QueueParams, table.queue_params, (*at, "queue-params")),
         policy_params,
         table.requires,
         table.hosts,
-        _job_policy(own, told, (*at, "policy")),
+        policy,
     )
 
 
@@ -190,7 +250,15 @@ def _policy(raw: Any, at: KeyPath) -> dict[str, Any]:
     system = _read(SystemTable, defaults.system, (*at, "jobspec", "defaults", "system"))
     limits = _read(LimitsTable, table.limits, (*at, "limits"))
     size = _read(JobSizeTable, limits.job_size, (*at, "limits", "job-size"))
-    told = {"queue": system.queue, "default": system.duration, "limit": limits.duration}
+    access = _read(AccessTable, table.access, (*at, "access"))
+    told = {
+        "queue": system.queue,
+        "default": system.duration,
+        "limit": limits.duration,
+        "users": access.allow_user,
+        "groups": access.allow_group,
+        "scheduler": table.scheduler,
+    }
     for bound, sizes in (("max", size.max), ("min", size.min)):
         checked = _read(JobSize, sizes, (*at, "limits", "job-size", bound))
         told |= {f"{bound}.{name}": getattr(checked, name) for name in ("nnodes", "ncores", "ngpus")}
@@ -220,6 +288,8 @@ def _job_policy(own: dict[str, Any], inherited: dict[str, Any], at: KeyPath) -> 
         told.get("queue"),
         None if default == math.inf else default,
         Limits(limit, JobSize(**sizes["max"]), JobSize(**sizes["min"])),
+        Access(told.get("users"), told.get("groups")),
+        told.get("scheduler"),
     )
 
 
@@ -253,7 +323,7 @@ def _check_binding(config: Config) -> None:
     if machine is None:
         return
     known = [name for name, ranks in machine["execution"].get("properties", {}).items() if ranks and name[0] != "+"]
-    for queue in config.queues:
+    for queue in config.engine_queues:
         for place, name in enumerate(queue.requires):
             if name not in known:
                 at = ("queues", queue.name, "requires", place)

@@ -1,7 +1,7 @@
 """The tables of sched.toml as written: their keys, types, ranges and one phrase each. `TABLES` has them all.
 
-`load` reads the file by them and tests hold docs/config.md to them. What the tables mean is in `model` and `machine`; the keys of a pool
-or policy are those of its plugin's Config.
+`load` reads the file by them and tests hold docs/config.md to them. What the tables mean is in `model` and `machine`; the keys of a pool,
+an executor and the like are those of its plugin's Config.
 """
 # ruff: noqa: RUF009  # `option` makes an attrs field
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
-from fluxplug.config.model import JobSize, QueueParams
+from fluxplug.config.model import InstanceConfig, JobSize, QueueParams
 from fluxplug.config.options import option
 
 MAX_NODES = 2**20  # as many hosts as a hostlist may name
@@ -31,6 +31,8 @@ class SchedTable:
     """`[sched]` as written."""
 
     pool: str = option("rv1", help="the resource pool")
+    priority: str = option("urgency", help="the priority plugin: the order of the pending jobs")
+    executor: str = option("local", help="the executor: what runs the jobs of an instance")
     queue_policy: str = option("easy", help="the queue policy of queues that choose none")
     queue_params: dict[str, Any] = option({}, help="how much of a queue a pass looks at")
     policy_params: dict[str, Any] = option({}, help="keys of the chosen policy")
@@ -40,6 +42,7 @@ class SchedTable:
 class QueueTable:
     """`[queues.NAME]` as written."""
 
+    parent: str | None = option(None, help="makes it a virtual queue, with the resources and the policy of this one")
     queue_policy: str | None = option(None, help="unset: that of [sched]")
     queue_params: dict[str, Any] | None = option(None, help="unset: those of [sched]")
     policy_params: dict[str, Any] | None = option(None, help="unset: those of [sched], if the policy is the same")
@@ -56,6 +59,8 @@ class PolicyTable:
 
     jobspec: dict[str, Any] = option({}, help="defaults for what a jobspec leaves out")
     limits: dict[str, Any] = option({}, help="what a job may ask for")
+    access: dict[str, Any] = option({}, help="who may submit")
+    scheduler: dict[str, Any] | None = option(None, help="for the scheduler of another system; kept, and not looked at")
 
 
 @frozen
@@ -99,6 +104,14 @@ class JobSizeTable:
 
 
 @frozen
+class AccessTable:
+    """`[policy.access]` as written: where either is given, nobody else may submit."""
+
+    allow_user: tuple[str, ...] | None = option(None, help="names, or numbers, of users who may submit")
+    allow_group: tuple[str, ...] | None = option(None, help="names, or numbers, of groups whose members may submit")
+
+
+@frozen
 class ResourceTable:
     """`[resource]` as written: `path` alone, `config` alone, or `nodes` or `hosts` with the rest."""
 
@@ -133,6 +146,8 @@ TABLES: dict[str, type[Any]] = {
     "policy.limits.job-size": JobSizeTable,
     "policy.limits.job-size.max": JobSize,
     "policy.limits.job-size.min": JobSize,
+    "policy.access": AccessTable,
+    "instance": InstanceConfig,
     "resource": ResourceTable,
     "resource.config": HostsTable,
 }

@@ -10,80 +10,28 @@ from an engine in the same state, gives the same actions: crash recovery is repl
 from __future__ import annotations
 
 import math
-from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
-
-from attrs import define, field
 
 from fluxplug.clock import ManualClock
 from fluxplug.engine import events as ev
 from fluxplug.engine.job import Job
+from fluxplug.engine.moves import HOLD, EngineError, Moves
 from fluxplug.engine.passes import Pass
-from fluxplug.engine.queue import PendingQueue
-from fluxplug.engine.states import FATAL, InvalidTransitionError, State, last_state, next_state
-from fluxplug.errors import FluxplugError, InfeasibleRequest, InsufficientResources
+from fluxplug.engine.queuestate import QueueState
+from fluxplug.engine.states import InvalidTransitionError, State, last_state
+from fluxplug.errors import InsufficientResources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from fluxplug.policy import QueuePolicy
     from fluxplug.resource.pool import ResourcePoolImplementation
 
-HOLD, EXPEDITE, PRIORITY_MAX = 0, 31, 2**32 - 1
-
-_new = tuple.__new__  # a third of the cost of calling a NamedTuple
+EXPEDITE, PRIORITY_MAX = 31, 2**32 - 1
 
 ADMITTED = last_state(State.NEW, "validate", "depend", "priority")
 OVER = last_state(State.RUN, "finish", "clean")
 """Where the usual sequences lead, for engines that keep no log."""
-
-
-class EngineError(FluxplugError):
-    """An event that makes no sense now: an unknown job or queue, a second job of the same id."""
-
-
-@define(eq=False)
-class QueueState:
-    """One queue: its policy, its pending jobs, and whether a pass could achieve anything.
-
-    `depth` bounds how many pending jobs a pass looks at; None for all.
-    """
-
-    name: str
-    policy: QueuePolicy
-    depth: int | None = None
-    pending: PendingQueue = field(init=False)
-    wanted: bool = False
-    dues: list[tuple[float, int, Job]] = field(factory=list)
-
-    def __attrs_post_init__(self) -> None:
-        self.pending = PendingQueue(self.name)
-
-    def promise(self, job: Job, start: float) -> None:
-        """Note a promised start; it is an instant of its own when it comes."""
-        self.pending.reserve(job, start)
-        heappush(self.dues, (start, job.sequence, job))
-
-    def next_due(self) -> float:
-        """The next promised start; infinite if there is none."""
-        dues = self.dues
-        while dues:
-            start, _, job = dues[0]
-            if job.reserved == start:
-                return start
-            heappop(dues)
-        return math.inf
-
-    def pop_due(self, now: float) -> list[Job]:
-        """Jobs whose promise has come; each is returned once."""
-        found: list[Job] = []
-        if not self.dues or self.dues[0][0] > now:
-            return found
-        while self.next_due() <= now:
-            job = heappop(self.dues)[2]
-            if not found or found[-1] is not job:  # else the same start was promised to it twice
-                found.append(job)
-        return found
 
 
 def by_urgency(job: Job) -> int:
@@ -91,12 +39,13 @@ def by_urgency(job: Job) -> int:
     return PRIORITY_MAX if job.urgency == EXPEDITE else job.urgency
 
 
-class Engine:
+class Engine(Moves):
     """Pending queues, running jobs and one pool, driven by events.
 
     `queues` maps a name to (policy, queue depth or None), in the order in which their passes run. `priority` computes a job's
     priority, `dependencies` what it must wait for beside what it was submitted with; `begin_pass` and `end_pass` are called around each
-    pass. With `log=False` no event logs are made.
+    pass. With `log=False` no event logs are made. `told`: the driver tells with `Running` when a job's tasks run; else they do once it has its
+    resources.
     """
 
     def __init__(
@@ -110,6 +59,7 @@ class Engine:
         begin_pass: Callable[[str, float], None] | None = None,
         end_pass: Callable[[str, float, list[int], dict[int, float]], None] | None = None,
         log: bool = True,
+        told: bool = False,
     ) -> None:
         self.pool = pool
         self.clock = clock if clock is not None else ManualClock()
@@ -131,6 +81,8 @@ class Engine:
         self._begin_pass = begin_pass
         self._end_pass = end_pass
         self._logging = log
+        self._told = told
+        self._stepping = False
         self._actions = ev.Actions()
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._submit,
@@ -143,6 +95,11 @@ class Engine:
             ev.SetLimit: self._set_limit,
             ev.NodesDown: self._nodes_down,
             ev.NodesUp: self._nodes_up,
+            ev.Running: self._is_running,
+            ev.Released: self._released,
+            ev.Adopt: self._adopt,
+            ev.StopQueue: self._stop_queue,
+            ev.StartQueue: self._start_queue,
         }
 
     @property
@@ -157,8 +114,9 @@ class Engine:
         """
         clock, time = self.clock, event.time
         before = clock.time
-        if time < before:
-            raise EngineError(f"{type(event).__name__} at {time}: time went backwards from {before}")
+        if time < before or self._stepping:
+            why = "in the middle of a pass" if self._stepping else f"time went backwards from {before}"
+            raise EngineError(f"{type(event).__name__} at {time}: {why}")
         actions = self._actions
         clock.time = time
         try:
@@ -173,10 +131,33 @@ class Engine:
             return actions
         return ev.NOTHING
 
+    def steps(self, event: ev.Pass) -> Generator[None, None, ev.Actions]:
+        """As `handle`, in steps as fine as the policies yield, for a driver that attends to other things in between.
+
+        No event may be handled before the last step.
+        """
+        if self._stepping or event.time < self.clock.time:
+            raise EngineError(
+                f"Pass at {event.time}: another is under way, or time went backwards from {self.clock.time}"
+            )
+        self.clock.time = event.time
+        self._stepping = True
+        try:
+            yield from self._pass_steps(event)
+        finally:
+            self._stepping = False
+            actions, self._actions = self._actions, ev.Actions()
+        return actions
+
     def replay(self, events: Iterable[ev.Event]) -> None:
         """Bring a new engine to where the events lead; their actions have been carried out before."""
         for event in events:
             self.handle(event)
+
+    @property
+    def passing(self) -> bool:
+        """Whether a pass in steps is under way."""
+        return self._stepping
 
     def next_due(self) -> float:
         """The next promised start in any queue: an instant at which a driver must pass `Pass` even if nothing happens."""
@@ -189,65 +170,7 @@ class Engine:
     def wants_pass(self) -> bool:
         """Whether a pass now could change anything."""
         now = self.clock.time
-        return any(state.wanted or state.next_due() <= now for state in self._states)
-
-    # What passes do.
-
-    def begin(self, job: Job, R: Any, now: float) -> None:  # noqa: N803
-        """A job has got its resources."""
-        self.queues[job.queue].pending.remove(job)
-        job.R = R
-        job.started = now
-        job.ends = now + (job.request.duration or math.inf)
-        self.running[job.jobid] = job
-        job.state = State.RUN
-        actions = self._actions
-        actions.start.append(_new(ev.Start, (job.jobid, R, job.ends)))
-        if self._logging:
-            actions.log.append(ev.LogEntry(now, job.jobid, "alloc"))
-            actions.log.append(ev.LogEntry(now, job.jobid, "start"))
-
-    def release(self, job: Job) -> None:
-        """Take back the promise to a pending job."""
-        if job.reserved is not None:
-            self.pool.unreserve(job.jobid)
-            self.queues[job.queue].pending.unreserve(job)
-            self.gain += 1
-
-    def park(self, job: Job) -> None:
-        """Set aside an eligible job that needs nodes that are down, until one comes back."""
-        if job.reserved is not None:
-            self.pool.unreserve(job.jobid)
-            self.gain += 1
-        self.queues[job.queue].pending.remove(job)
-        job.parked = True
-        self.parked[job.jobid] = job
-
-    def needs_down(self, request: Any) -> bool:
-        """Whether nothing but a returning node can help: not even all of what is up would do. Cached by shape."""
-        if not self.down:
-            return False
-        shape = request.shape
-        known = self._crippled.get(shape)
-        if known is None:
-            empty = self._empty
-            if empty is None:
-                empty = self._empty = self.pool.copy()
-                for jobid, _ in empty.job_end_times():
-                    empty.free(jobid, final=True)
-            try:
-                empty.place(0, request)
-            except (InsufficientResources, InfeasibleRequest):
-                known = True
-            else:
-                known = False
-                empty.free(0, final=True)
-            self._crippled[shape] = known
-        return known
-
-    def refuse(self, job: Job, note: str) -> None:
-        """End a pending job that can never run."""
-        self._raise(job, "alloc", note)
+        return any((state.wanted and not state.stopped) or state.next_due() <= now for state in self._states)
 
     # Events.
 
@@ -258,29 +181,29 @@ class Engine:
         if name not in self.queues:
             raise EngineError(f"job {event.jobid}: no queue {name!r}; there are {', '.join(self.queues)}")
         self._sequence += 1
-        job = Job(event.jobid, event.request, name, event.time, self._sequence, event.urgency, event.userid)
+        submitted = event.time if event.since is None else event.since
+        job = Job(event.jobid, event.request, name, submitted, self._sequence, event.urgency, event.userid)
         job.jobspec = event.jobspec
         self.jobs[event.jobid] = job
         if event.dependencies:
             job.dependencies.update(event.dependencies)
         if self._dependencies is not None:
             job.dependencies.update(self._dependencies(job))
-        reason = self._infeasible(job)
-        if reason is None and not (self._logging or job.dependencies):
+        if not (self._logging or job.dependencies) and self._infeasible(job) is None:
             job.state = ADMITTED
             job.priority = self._priority(job)
             self._enter(job)
             return
         if self._logging:
-            context = {"urgency": event.urgency, "userid": event.userid, "flags": 0, "version": 1}
+            context = {"urgency": event.urgency, "userid": event.userid, "flags": event.flags, "version": 1}
             self._log(job, "submit", context)
             for description in sorted(job.dependencies):
                 self._log(job, "dependency-add", {"description": description})
         self._move(job, "validate")
-        if reason is not None:
-            self._raise(job, "alloc", reason)
-        elif not job.dependencies:
+        if not job.dependencies:
             self._depended(job)
+        elif (reason := self._infeasible(job)) is not None:  # it need not wait to hear that it never fits
+            self._raise(job, "alloc", reason)
 
     def _ended(self, event: ev.Ended) -> None:
         job = self.running.pop(event.jobid, None)
@@ -304,11 +227,64 @@ class Engine:
         self._log(job, "free")
         self._move(job, "clean")
 
+    def _is_running(self, event: ev.Running) -> None:
+        job = self.running.get(event.jobid)
+        if job is None:
+            raise EngineError(f"job {event.jobid} has no resources to run on")
+        if self._logging:
+            self._log(job, "start")
+
+    def _released(self, event: ev.Released) -> None:
+        job = self.running.get(event.jobid)
+        if job is None:
+            raise EngineError(f"job {event.jobid} holds no resources")
+        ranks = set(self._parse_ranks(event.ranks))
+        if not ranks or ranks.issuperset(job.R.ranks) or not ranks.issubset(job.R.ranks):
+            raise EngineError(f"job {event.jobid} can give back some of its ranks {job.R.ranks}, not {event.ranks!r}")
+        part = job.R.copy()
+        part.remove_ranks(sorted(set(job.R.ranks) - ranks))
+        self.pool.free(job.jobid, part)
+        job.R = job.R.copy()
+        job.R.remove_ranks(sorted(ranks))
+        self.freed = True
+        self._wake()
+        if self._logging:
+            self._log(job, "release", {"ranks": event.ranks, "final": False})
+
+    def _adopt(self, event: ev.Adopt) -> None:
+        if event.jobid in self.jobs or event.queue not in self.queues:
+            raise EngineError(f"job {event.jobid} is known already, or there is no queue {event.queue!r}")
+        self.pool.register_alloc(event.jobid, event.R)
+        self.pool.update_expiration(event.jobid, 0.0 if event.ends == math.inf else event.ends)
+        self._sequence += 1
+        job = Job(event.jobid, event.request, event.queue, event.submitted, self._sequence, event.urgency, event.userid)
+        job.priority, job.state = event.priority, State.CLEANUP if event.exception else State.RUN
+        job.R, job.started, job.ends, job.exception = event.R, event.started, event.ends, event.exception
+        self.jobs[job.jobid] = self.running[job.jobid] = job
+        self._wake()
+
+    def _stop_queue(self, event: ev.StopQueue) -> None:
+        state = self._queue(event.queue)
+        for jobid in list(state.pending.reserved):
+            self.release(self.jobs[jobid])
+        state.stopped = True
+        self.freed = True
+        self._wake()
+
+    def _start_queue(self, event: ev.StartQueue) -> None:
+        self._queue(event.queue).stopped = False
+        self._wake()
+
+    def _queue(self, name: str) -> QueueState:
+        if name not in self.queues:
+            raise EngineError(f"no queue {name!r}; there are {', '.join(self.queues)}")
+        return self.queues[name]
+
     def _cancel(self, event: ev.Cancel) -> None:
         job = self._job(event.jobid)
         if job.state == State.CLEANUP:
             return
-        self._raise(job, event.type, event.note)
+        self._raise(job, event.type, event.note, event.userid)
 
     def _set_urgency(self, event: ev.SetUrgency) -> None:
         job = self._job(event.jobid)
@@ -399,14 +375,18 @@ class Engine:
         self._wake()
 
     def _pass(self, event: ev.Pass) -> None:
+        for _ in self._pass_steps(event):
+            pass
+
+    def _pass_steps(self, event: ev.Pass) -> Iterator[None]:
         freed, self.freed = self.freed, False
-        if self._run_policies(event.time, freed=freed):
+        if (yield from self._run_policies(event.time, freed=freed)):
             # Somebody is overdue: a job, or the driver. The promises behind counted on it, so all are made anew, in order.
             self._replan()
             self._wake()
-            self._run_policies(event.time, freed=False)
+            yield from self._run_policies(event.time, freed=False)
 
-    def _run_policies(self, now: float, *, freed: bool) -> bool:
+    def _run_policies(self, now: float, *, freed: bool) -> Generator[None, None, bool]:
         """A pass for each queue that wants one; whether some job should have started by its promise and has not.
 
         What a queue gives up, the queues before it get to see in a second round.
@@ -417,9 +397,12 @@ class Engine:
             for number, state in enumerate(self._states):
                 if state.wanted or (state.dues and state.next_due() <= now):
                     state.wanted = False
+                    if state.stopped:
+                        continue
                     if state.pending.size:
                         gain = self.gain
-                        run = self._run_policy(state, now, freed=freed)
+                        run = Pass(self, state, now, freed=freed)
+                        yield from self._run_policy(run, state, now)
                         late |= run.late()
                         if number and (run.honoured or self.gain != gain):
                             given_up = number
@@ -430,137 +413,17 @@ class Engine:
                 state.wanted = True
         return late
 
-    def _run_policy(self, state: QueueState, now: float, *, freed: bool) -> Pass:
+    def _run_policy(self, run: Pass, state: QueueState, now: float) -> Iterator[None]:
         self.passes += 1
-        run = Pass(self, state, now, freed=freed)
         if self._begin_pass is not None:
             self._begin_pass(state.name, now)
-        for _ in state.policy.schedule(run):
-            pass
+        yield from state.policy.schedule(run)
         state.pending.overtakers.clear()
         if state.dues and state.dues[0][0] <= now:
             for job in state.pop_due(now):  # a policy that does not ask for these has taken them back
                 self.release(job)
         if self._end_pass is not None:
             self._end_pass(state.name, now, run.started, run.reserved)
-        return run
-
-    # Steps.
-
-    def _log(self, job: Job, name: str, context: dict[str, Any] | None = None) -> None:
-        self._actions.log.append(ev.LogEntry(self.clock.time, job.jobid, name, context))
-
-    def _move(self, job: Job, name: str, context: dict[str, Any] | None = None) -> None:
-        job.state = next_state(job.jobid, job.state, name)
-        if self._logging:
-            self._actions.log.append(ev.LogEntry(self.clock.time, job.jobid, name, context))
-
-    def _job(self, jobid: int) -> Job:
-        job = self.jobs.get(jobid)
-        if job is None:
-            raise EngineError(f"no active job {jobid}")
-        return job
-
-    def _infeasible(self, job: Job) -> str | None:
-        """Why no state of this machine can serve the shape; None if one can. Cached by shape."""
-        shape = job.request.shape
-        if shape not in self._feasible:
-            reason = None
-            try:
-                self.pool.check_feasibility(job.request)
-            except InfeasibleRequest as refusal:
-                reason = refusal.reason
-            self._feasible[shape] = reason
-        return self._feasible[shape]
-
-    def _depended(self, job: Job) -> None:
-        self._move(job, "depend")
-        self._prioritise(job, self._priority(job))
-
-    def _prioritise(self, job: Job, priority: int) -> None:
-        job.priority = priority
-        self._move(job, "priority", {"priority": priority} if self._logging else None)
-        self._enter(job)
-
-    def _reprioritise(self, job: Job, priority: int) -> None:
-        """Set the priority of a waiting job anew; where that does not move it, it keeps its place and its promise."""
-        eligible = job.key is not None or job.parked
-        if priority == job.priority and eligible == (job.urgency != HOLD):
-            self._move(job, "priority", {"priority": priority} if self._logging else None)
-        else:
-            self._leave(job, for_good=priority < job.priority or job.urgency == HOLD)
-            self._prioritise(job, priority)
-
-    def _enter(self, job: Job) -> None:
-        """Make a job eligible, unless it is held."""
-        if job.urgency != HOLD:
-            state = self.queues[job.queue]
-            state.pending.add(job, (-job.priority, job.submitted, job.sequence))
-            state.wanted = True
-
-    def _leave(self, job: Job, *, for_good: bool = True) -> None:
-        """Take a job out of the pending queue, with its promise; nothing happens to one that is not in it.
-
-        Where it is back at once, `for_good` is false: its promise is not offered to others before it gets a new one.
-        """
-        if job.parked:
-            self._take_from_parked(job)
-        if job.key is None:
-            return
-        state = self.queues[job.queue]
-        if job.reserved is not None:
-            self.pool.unreserve(job.jobid)
-            self.freed = self.freed or for_good
-        state.pending.remove(job)
-        job.refused = -1
-        self._wake()
-
-    def _raise(self, job: Job, kind: str, note: str) -> None:
-        """A fatal exception: a pending job is over, a running one is to be stopped."""
-        if not job.exception:
-            job.exception = kind
-        if self._logging:
-            self._log(job, "exception", {"type": kind, "severity": 0, "note": note})
-        self._leave(job)
-        job.state = next_state(job.jobid, job.state, FATAL)
-        if job.jobid in self.running:
-            self._actions.stop.append(ev.Stop(job.jobid, kind))
-        else:
-            job.note = note
-            del self.jobs[job.jobid]
-            self._move(job, "clean")
-            self._actions.stop.append(ev.Stop(job.jobid, kind))
-
-    def _unpark(self, job: Job) -> None:
-        self._take_from_parked(job)
-        self._enter(job)
-
-    def _take_from_parked(self, job: Job) -> None:
-        job.parked = False
-        job.refused = -1
-        del self.parked[job.jobid]
-
-    def _count_down(self) -> None:
-        self.down = len(self.pool.copy_down().ranks)
-        self._empty = None
-        self._crippled.clear()
-
-    def _replan(self) -> None:
-        """Take back every promise: the next pass gives new ones, in queue order."""
-        for state in self.queues.values():
-            for jobid in list(state.pending.reserved):
-                self.release(self.jobs[jobid])
-
-    def _wake(self) -> None:
-        self.gain += 1
-        for state in self.queues.values():
-            state.wanted = True
-
-    @staticmethod
-    def _parse_ranks(ranks: str) -> Iterator[int]:
-        from fluxplug.values.idset import IDset  # noqa: PLC0415 - failures alone need it
-
-        return iter(IDset(ranks))
 
     # Looking at it.
 

@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 
 class Submit(NamedTuple):
-    """A job arrives. `request` is what the pool parsed from the jobspec; its duration is the time limit (0: none)."""
+    """A job arrives. `request` is what the pool parsed from the jobspec; its duration is the time limit (0: none).
+
+    `since`: when it was submitted, where that was before `time`: to an instance that has been restarted.
+    """
 
     time: float
     jobid: int
@@ -20,6 +23,8 @@ class Submit(NamedTuple):
     userid: int = 0
     dependencies: tuple[str, ...] = ()
     jobspec: dict[str, Any] | None = None
+    flags: int = 0
+    since: float | None = None
 
 
 class Ended(NamedTuple):
@@ -37,6 +42,7 @@ class Cancel(NamedTuple):
     jobid: int
     type: str = "cancel"
     note: str = ""
+    userid: int | None = None
 
 
 class SetUrgency(NamedTuple):
@@ -87,13 +93,65 @@ class NodesUp(NamedTuple):
     ranks: str
 
 
+class Running(NamedTuple):
+    """The tasks of a job that was started run: for engines whose driver tells."""
+
+    time: float
+    jobid: int
+
+
+class Released(NamedTuple):
+    """A running job has left some of its ranks (idset text) for good, and keeps others."""
+
+    time: float
+    jobid: int
+    ranks: str
+
+
+class Adopt(NamedTuple):
+    """A job runs since before this engine was made, on `R` (of the pool's class), up to `ends` (infinite without a limit).
+
+    `exception`: the type of the fatal exception after which it is being stopped.
+    """
+
+    time: float
+    jobid: int
+    request: Any
+    R: Any
+    started: float
+    ends: float
+    queue: str = ""
+    submitted: float = 0
+    urgency: int = 16
+    userid: int = 0
+    priority: int = 0
+    exception: str = ""
+
+
+class StopQueue(NamedTuple):
+    """No job of this queue is to start from now on; its promises are taken back."""
+
+    time: float
+    queue: str
+
+
+class StartQueue(NamedTuple):
+    """Jobs of this queue may start again."""
+
+    time: float
+    queue: str
+
+
 class Pass(NamedTuple):
     """The instant is complete: schedule."""
 
     time: float
 
 
-Event = Submit | Ended | Cancel | SetUrgency | SetPriority | DependencyMet | SetLimit | NodesDown | NodesUp | Pass
+Event = (
+    Submit | Ended | Cancel | SetUrgency | SetPriority | DependencyMet | SetLimit | NodesDown | NodesUp
+    | Running | Released | Adopt | StopQueue | StartQueue | Pass
+)  # fmt: skip
 
 
 class Start(NamedTuple):

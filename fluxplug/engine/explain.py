@@ -25,7 +25,7 @@ class Explanation:
     """One job's situation at `time`.
 
     `reason` is a word for programs (`running`, `resources`, `reservation`, `policy`, `depth`, `down`, `unlimited`, `held`,
-    `dependency`, `pass`), `text` the same for people. `position` counts from 1 among the eligible jobs of the queue, 0 if it is not
+    `dependency`, `stopped`, `pass`), `text` the same for people. `position` counts from 1 among the eligible jobs of the queue, 0 if it is not
     among them. `reserved` is the promised start, `estimate` the expected one; both None where there is none.
     """
 
@@ -53,7 +53,7 @@ def estimates(engine: Engine) -> Iterator[tuple[int, float | None]]:
         plan.drop_reservations()
         promises = {}
     for state in engine.queues.values():
-        after = now
+        after = math.inf if state.stopped else now
         for job in list(state.pending):
             start = promises.get(job.jobid)
             if start is None and after < math.inf:
@@ -66,7 +66,7 @@ def estimates(engine: Engine) -> Iterator[tuple[int, float | None]]:
                 elif not engine.needs_down(job.request):  # else the next pass sets it aside
                     after = math.inf
             yield job.jobid, start
-    for jobid in engine.parked:
+    for jobid in list(engine.parked):
         yield jobid, None
 
 
@@ -117,6 +117,8 @@ def _waiting(engine: Engine, job: Job, position: int) -> tuple[str, str]:
     state = engine.queues[job.queue]
     name = state.policy.name or type(state.policy).__name__
     head = next(iter(state.pending))
+    if state.stopped:
+        return "stopped", f"queue {state.name or 'of all jobs'} is stopped"
     if job.note:
         return "policy", job.note
     if not state.policy.overtakes and head is not job:

@@ -10,8 +10,9 @@ from fluxplug.errors import InfeasibleRequest, InsufficientResources
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from fluxplug.engine.engine import Engine, QueueState
+    from fluxplug.engine.engine import Engine
     from fluxplug.engine.job import Job
+    from fluxplug.engine.queuestate import QueueState
 
 
 class Pass:

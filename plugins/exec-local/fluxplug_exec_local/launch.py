@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +110,8 @@ def _start_task(  # noqa: PLR0917
     agent = job.agent
     rank, localid = task.rank, task.localid
     argv = [expand(word, job, rank, localid) for word in command]
+    if argv[:2] == ["flux", "broker"]:  # what batch and alloc submit: an instance within the job
+        argv[:1] = [sys.executable, "-m", "fluxplug"]
     env = dict(shared)
     env["FLUX_TASK_RANK"] = str(rank)
     env["FLUX_TASK_LOCAL_ID"] = str(localid)

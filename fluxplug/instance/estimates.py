@@ -1,0 +1,72 @@
+"""Why each pending job waits and when it will start, refreshed off the critical path: in slices, when something has changed.
+
+What listings show is at most `interval` seconds and one round old. A round plans the whole queue on a copy of the pool; it gives the event loop back
+after each slice and takes at most a third of the time, so that submissions and passes hardly notice it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from fluxplug.clock import stopwatch
+from fluxplug.engine.explain import estimates, explain_with
+from fluxplug.engine.states import State
+
+if TYPE_CHECKING:
+    from fluxplug.engine.explain import Explanation
+    from fluxplug.instance.driver import Driver
+
+SLICE = 0.002
+
+
+class Estimates:
+    """The explanations of the pending jobs, by id, as of the last round."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._seen = (-1, -1)
+        self.known: dict[int, Explanation] = {}
+        self.rounds = 0
+
+    async def run(self, interval: float) -> None:
+        """Refresh for as long as the instance serves."""
+        while True:
+            await asyncio.sleep(max(interval, 0.01))
+            engine = self._driver.engine
+            state = (self._driver.ticks, len(engine.jobs))
+            if state != self._seen:
+                self._seen = state
+                await self.refresh()
+
+    async def refresh(self) -> None:
+        """One round."""
+        engine = self._driver.engine
+        found: dict[int, Explanation] = {}
+        positions: dict[str, int] = {}
+        began = stopwatch()
+        await self._driver.rested.wait()
+        for jobid, start in estimates(engine):
+            job = engine.jobs.get(jobid)
+            if job is not None and job.state == State.SCHED and job.R is None:
+                position = positions[job.queue] = positions.get(job.queue, 0) + 1
+                found[jobid] = explain_with(engine, job, start, 0 if job.parked else position)
+            spent = stopwatch() - began
+            if spent > SLICE:
+                await asyncio.sleep(2 * spent)
+                await self._driver.rested.wait()
+                began = stopwatch()
+        self.known = found
+        self.rounds += 1
+
+    def annotate(self, jobid: int, shown: dict[str, Any]) -> None:
+        """Add what is known to what a listing shows of a pending job."""
+        known = self.known.get(jobid)
+        if known is None:
+            return
+        sched: dict[str, Any] = {"reason_pending": known.text}
+        if known.estimate is not None:
+            sched["t_estimate"] = known.estimate
+        annotations = dict(shown.get("annotations") or {})
+        annotations["sched"] = {**annotations.get("sched", {}), **sched}
+        shown["annotations"] = annotations

@@ -1,0 +1,282 @@
+"""The server process: a state directory, an instance, its HTTP API on a Unix socket (and, when asked for, on a loopback port), and perhaps a command
+that runs inside. What `fluxplug start` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import signal
+import socket
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from attrs import frozen
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from fluxplug.instance import unixsocket
+from fluxplug.instance.app import make_app
+from fluxplug.instance.instance import Instance, InstanceError, lock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from fluxplug.config import Config
+    from fluxplug.plugins import Plugins
+
+SOCKET = "local-0"
+TOKEN = "token"  # noqa: S105 - the name of the file
+GRACE = 10.0
+
+
+@frozen
+class Options:
+    """How to serve. `statedir` None: a temporary one, which goes with the server. `command` empty: serve until told to end.
+
+    `listen` is (host, port) on loopback. `ready` is called with the URI once clients are served. `durability` is what a configuration that
+    says nothing means; None: `power` for a state directory that was given, `process` for a temporary one.
+    """
+
+    statedir: Path | None = None
+    command: Sequence[str] = ()
+    listen: tuple[str, int] | None = None
+    verbose: bool = False
+    ready: Callable[[str], None] | None = None
+    durability: str | None = None
+
+
+class _Protocol(HttpToolsProtocol):
+    """A connection whose other end is the owner's, or root's: others are cut off, though the socket's mode keeps them out already."""
+
+    def connection_made(self, transport: Any) -> None:
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family == socket.AF_UNIX:
+            uid = unixsocket.peer_uid(connection)
+            if uid not in {os.getuid(), 0}:
+                transport.abort()
+                return
+        super().connection_made(transport)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with signals left to us; `serving` is set once connections are taken."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _TokenNeeded:
+    """Lets through what carries the token."""
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self._app, self._wanted = app, f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            given = dict(scope["headers"]).get(b"authorization", b"")
+            if not secrets.compare_digest(given, self._wanted):
+                start = {
+                    "type": "http.response.start",
+                    "status": 401,
+                    "headers": [(b"content-type", b"application/json")],
+                }
+                await send(start)
+                body = b'{"error":{"errno":13,"message":"Authorization: Bearer TOKEN is missing or wrong"}}'
+                await send({"type": "http.response.body", "body": body})
+                return
+        await self._app(scope, receive, send)
+
+
+def _state_directory(options: Options) -> Path:
+    """Make the state directory, for its owner alone. Raises InstanceError."""
+    if options.statedir is None:
+        return Path(tempfile.mkdtemp(prefix="fluxplug-"))
+    path = options.statedir.absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+    except OSError as error:
+        raise InstanceError(f"{path}: {error.strerror}; choose another state directory") from None
+    if status.st_uid != os.getuid():
+        raise InstanceError(f"{path}: belongs to another user; choose another state directory")
+    if status.st_mode & 0o077:
+        raise InstanceError(f"{path}: others have access to it (mode {status.st_mode & 0o777:o}); chmod 700 it")
+    return path
+
+
+def serve(config: Config, plugins: Plugins, options: Options) -> int:
+    """Serve until the command ends, or somebody says so; returns the exit code. Raises FluxplugError for an instance that cannot start."""
+    statedir = _state_directory(options)
+    held = lock(statedir)
+    try:
+        return asyncio.run(_serve(config, plugins, options, statedir))
+    finally:
+        os.close(held)
+        if options.statedir is None:
+            shutil.rmtree(statedir, ignore_errors=True)
+
+
+class _ToLog(logging.Handler):
+    """What libraries complain of, into the instance's log."""
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(logging.WARNING)
+        self._instance = instance
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._instance.log(record.levelname.lower(), f"{record.name}: {record.getMessage()}")
+
+
+async def _serve(config: Config, plugins: Plugins, options: Options, statedir: Path) -> int:
+    path = statedir / SOCKET
+    uri = f"local://{path}"
+    chosen = config.instance.durability or options.durability
+    power = chosen == "power" if chosen is not None else options.statedir is not None
+    attributes = {"parent_uri": os.environ.get("FLUXPLUG_URI"), "jobid": os.environ.get("FLUX_JOB_ID")}
+    instance = Instance(config, plugins, statedir, uri=uri, power=power, attributes=attributes)
+    logging.basicConfig(handlers=[_ToLog(instance)], force=True)
+    ending: asyncio.Future[tuple[str, bool]] = asyncio.get_running_loop().create_future()
+
+    def stop(reason: str, leave: bool = False) -> None:
+        if not ending.done():
+            ending.set_result((reason, leave))
+
+    loop = asyncio.get_running_loop()
+    for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(signum, stop, signal.Signals(signum).name)
+    app = make_app(instance, stop)
+    listening = [unixsocket.listen(str(path))]
+    if options.listen is not None:
+        listening.append(_listen(options.listen))
+    servers = [(_server(app), listening[0])]
+    if options.listen is not None:
+        servers.append((_server(_TokenNeeded(app, _token(statedir))), listening[1]))
+    tasks: list[asyncio.Task[Any]] = []
+    try:
+        await instance.open()
+        tasks += [loop.create_task(server.serve(sockets=[sock])) for server, sock in servers]
+        for server, _ in servers:
+            await server.serving.wait()
+        if options.ready is not None:
+            options.ready(uri)
+        if options.verbose or not options.command:
+            print(uri, flush=True)
+        if not options.command:
+            _, leave = await ending
+            code = 0
+        else:
+            code, leave = await _run(options.command, uri, instance, ending), False
+        await _wind_down(instance, leave=leave)
+    finally:
+        await instance.close(leave=ending.done() and ending.result()[1])
+        for server, _ in servers:
+            server.should_exit = True
+        await asyncio.gather(*tasks, return_exceptions=True)
+        path.unlink(missing_ok=True)
+    return code
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
+    host, port = address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise InstanceError(f"--listen {host}:{port}: {error.strerror}") from None
+    return listening
+
+
+def _token(statedir: Path) -> str:
+    """The secret of the loopback port, for who can read the state directory."""
+    path = statedir / TOKEN
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except FileNotFoundError:
+        token = secrets.token_urlsafe(32)
+        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write(token + "\n")
+        return token
+
+
+def _server(app: ASGIApp) -> _Server:
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=_Protocol,
+            loop="none",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=3600,
+            timeout_graceful_shutdown=2,
+            h11_max_incomplete_event_size=65536,
+        )
+    )
+
+
+async def _run(command: Sequence[str], uri: str, instance: Instance, ending: asyncio.Future[tuple[str, bool]]) -> int:
+    """Run the initial program inside the instance, and return its exit code."""
+    gone = {"FLUX_JOB_ID", "FLUX_JOB_SIZE", "FLUX_JOB_NNODES", "FLUX_JOB_TMPDIR", "FLUX_TASK_RANK", "FLUX_TASK_LOCAL_ID",
+            "FLUX_KVS_NAMESPACE", "FLUX_PROXY_REMOTE"}  # fmt: skip
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in gone and not name.startswith(("PMI_", "SLURM_", "PMIX_", "PALS_"))
+    }
+    environment |= {"FLUXPLUG_URI": uri, "FLUX_URI": uri}
+    if "FLUX_JOB_ID" in os.environ:
+        environment["FLUX_ENCLOSING_ID"] = os.environ["FLUX_JOB_ID"]
+    try:
+        process = await asyncio.create_subprocess_exec(*command, env=environment)
+    except OSError as error:
+        raise InstanceError(f"{command[0]}: {error.strerror}") from None
+    waiting = asyncio.ensure_future(process.wait())
+    either: set[asyncio.Future[Any]] = {waiting, ending}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if not waiting.done():
+        process.send_signal(signal.SIGHUP)
+        try:
+            await asyncio.wait_for(asyncio.shield(waiting), GRACE)
+        except asyncio.TimeoutError:
+            process.kill()
+        instance.log("info", f"ended by {ending.result()[0] or 'request'}")
+    code = await waiting
+    return code if code >= 0 else 128 - code
+
+
+async def _wind_down(instance: Instance, *, leave: bool) -> None:
+    """End what runs, and wait for that a while: what is left then is killed with the executor."""
+    if leave:
+        return
+    from fluxplug.instance import record as rec  # noqa: PLC0415 - the end of the process
+
+    running = rec.RUN | rec.CLEANUP
+    await instance.requests.raise_many(None, None, running, False, "cancel", 0, "the instance is shutting down")
+    waiting = [live.jobid for live in instance.driver.jobs.values() if live.document is not None]
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(
+            asyncio.gather(*(instance.requests.result(jobid, None) for jobid in waiting), return_exceptions=True), GRACE
+        )

@@ -99,7 +99,10 @@ class Local(Executor):
         self._tell(jobid, "signal", signum)
 
     def stop(self, jobid: int, reason: str) -> None:
-        self._tell(jobid, "stop", reason)
+        tracked = self._jobs.get(jobid)
+        if tracked is not None and not tracked.stopped:
+            tracked.stopped = reason
+            self._tell(jobid, "stop", reason)
 
     def write(self, jobid: int, ranks: str, data: bytes, *, eof: bool) -> None:
         tracked = self._jobs.get(jobid)
@@ -110,7 +113,10 @@ class Local(Executor):
                 self._links[rank].send("write", jobid, ranks, data, eof, rank == tracked.ranks[0])
 
     def set_expiration(self, jobid: int, expiration: float) -> None:
-        self._tell(jobid, "expiration", expiration)
+        tracked = self._jobs.get(jobid)
+        if tracked is not None:
+            tracked.expiration = expiration
+            self._tell(jobid, "expiration", expiration)
 
     def committed(self, key: str, seq: int) -> None:
         ends = self._ends.get(key)
@@ -172,7 +178,11 @@ class Local(Executor):
                 continue
             if tracked.jobid not in hello.jobs:
                 self._send_launch(tracked, link.rank, nodes_of(tracked.job.R))
-            elif tracked.running == len(tracked.ranks) > 1:
+            # What was asked while the connection was away.
+            link.send("expiration", tracked.jobid, tracked.expiration)
+            if tracked.stopped:
+                link.send("stop", tracked.jobid, tracked.stopped)
+            if tracked.running == len(tracked.ranks) > 1:
                 link.send("go", tracked.jobid)
 
     def _settings(self) -> dict[str, Any]:
@@ -200,7 +210,6 @@ class Local(Executor):
         for tracked in list(self._jobs.values()):
             if link.rank in tracked.index:
                 self._give_up(tracked, [link.rank], "lost contact with agent of rank {}")
-        self._ends.pop(link.instance, None)
         await self._start_until_up(link, hello)
 
     def _restart(self, link: Link) -> None:
@@ -259,7 +268,7 @@ class Local(Executor):
         for rank in ranks:
             tracked.lose(rank, self.site.clock.now(), note.format(rank), out)
         if out:
-            self._tell(tracked.jobid, "stop", "exec")
+            self.stop(tracked.jobid, "exec")
             self._deliver_own(out)
 
     def _deliver_own(self, out: list[Report]) -> None:
@@ -296,7 +305,11 @@ class Local(Executor):
                     if tracked is None:
                         continue
                     word = tracked.take(rank, report, out)
-                    if word is not None and len(tracked.ranks) > 1:
+                    if word is None or len(tracked.ranks) == 1:
+                        continue
+                    if word[0] == "stop":
+                        self.stop(report[1], word[1])
+                    else:
                         self._tell(report[1], word[0], *word[1:], but=-1 if word[0] == "go" else rank)
         if seq > link.delivered:
             link.delivered = seq

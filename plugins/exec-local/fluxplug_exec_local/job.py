@@ -188,6 +188,8 @@ class Job:
         elif op == "write":
             launch.write(self, message[2], message[3], eof=message[4], log=message[5])
         elif op == "expiration":
+            if message[2] == self.expiration:
+                return
             self.expiration = message[2]
             if self.started and self.expiration:
                 launch.arm(self)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -25,11 +26,11 @@ from fluxplug.instance.jobs import decode, encode
 from fluxplug.instance.listing import STATES
 from fluxplug.instance.record import f58
 from fluxplug.instance.requests import parse_id
-from fluxplug.instance.store import INSTANCE, LOGS
+from fluxplug.instance.store import INSTANCE, LOGS, StoreError
 from fluxplug.instance.streams import JOURNAL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from starlette.requests import Request
 
@@ -42,9 +43,12 @@ T = TypeVar("T")
 STATUS = {
     errno.EINVAL: 400, errno.EPROTO: 400, errno.EPERM: 403, errno.EACCES: 403, errno.ENOENT: 404, errno.ECHILD: 404, errno.ETIMEDOUT: 408,
     errno.EEXIST: 409, errno.EAGAIN: 409, errno.E2BIG: 413, errno.EUSERS: 429, errno.ENOSPC: 503, errno.ESHUTDOWN: 503,
+    errno.ENOBUFS: 503,
 }  # fmt: skip
 
 RUN_LIMIT = 500
+MAX_BODIES = 4
+"""As many bodies of the greatest length may be on their way in at one time."""
 
 
 class Raw(Response):
@@ -81,22 +85,39 @@ class Api:
         self.streams = instance.streams
         self.owner = instance.intake.owner
         self.max_body = instance.config.instance.max_body
+        self._arriving = 0
 
     async def body(self, request: Request, kind: type[T]) -> T:
-        """The body of a request. Raises RequestError for one that is too long or has not the members of `kind`."""
-        parts, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > self.max_body:
-                raise RequestError(errno.E2BIG, f"the body is longer than {self.max_body} bytes ([instance] max-body)")
-            parts.append(chunk)
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        """The body of a request. Raises RequestError for one that is too long or too deep, or has not the members of `kind`."""
+        data = await self._read(request)
         try:
-            return msgspec.json.decode(data or b"{}", type=kind)
+            found = msgspec.json.decode(data or b"{}", type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RequestError(errno.EPROTO, f"body: {error}") from None
         except RecursionError:
             raise RequestError(errno.EPROTO, "body: nested too deeply") from None
+        for document in bodies.documents(found):
+            if bodies.too_deep(document):
+                raise RequestError(errno.EPROTO, f"body: nested more than {bodies.MAX_DEPTH} levels deep")
+        return found
+
+    async def _read(self, request: Request) -> bytes:
+        limit = self.max_body
+        announced = request.headers.get("content-length", "")
+        size = 0
+        parts = []
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                self._arriving += len(chunk)
+                if size > limit or (announced.isdigit() and int(announced) > limit):
+                    raise RequestError(errno.E2BIG, f"the body is longer than {limit} bytes ([instance] max-body)")
+                if self._arriving > MAX_BODIES * limit:
+                    raise RequestError(errno.ENOBUFS, "too many long requests are under way")
+                parts.append(chunk)
+        finally:
+            self._arriving -= size
+        return b"".join(parts)
 
     # Submitting.
 
@@ -240,11 +261,14 @@ class Api:
 
     async def result(self, request: Request) -> Response:
         timeout = _number(request, "timeout", -1.0)
-        return answer(await self.requests.result(self._id(request), None if timeout < 0 else timeout))
+        await self.body(request, dict)
+        waiting = self.requests.result(self._id(request), None if timeout < 0 else timeout)
+        return answer(await _while_connected(request, waiting))
 
     async def wait(self, request: Request) -> Response:
         body = await self.body(request, bodies.Wait)
-        return answer(await self.requests.wait(None if body.id is None else parse_id(body.id)))
+        waiting = self.requests.wait(None if body.id is None else parse_id(body.id))
+        return answer(await _while_connected(request, waiting))
 
     async def explain(self, request: Request) -> Response:
         return answer(self.requests.explain(self._id(request)))
@@ -364,6 +388,21 @@ class Api:
         return answer({})
 
 
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do something that may take for ever, for as long as the client waits for it; its body has been read. Raises ClientDisconnect."""
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(work), asyncio.ensure_future(request.receive())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise ClientDisconnect
+        found: T = tasks[0].result()
+        return found
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _number(request: Request, name: str, default: Any) -> Any:
     text = request.query_params.get(name)
     if text is None:
@@ -443,6 +482,10 @@ def make_app(instance: Instance, stop: Callable[[str, bool], None]) -> Starlette
                 return await handler(api, request)
             except RequestError as error:
                 return failure(error.errno or errno.EINVAL, error.message)
+            except ClientDisconnect:
+                return failure(errno.ECONNRESET, "nobody reads this")
+            except StoreError as error:
+                return failure(errno.ENOSPC, str(error))
             except DocumentError as error:
                 return failure(errno.EINVAL, str(error))
             except FluxplugError as error:

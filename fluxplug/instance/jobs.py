@@ -82,8 +82,11 @@ class LiveJob:
         """The event with which the engine hears of it."""
         record = self.record
         urgency, userid, since = record["urgency"], record["userid"], record["t_submit"]
+        # What priorities are made of; the whole jobspec of each waiting job would fill the memory.
+        system = {key: record[key] for key in ("bank", "project", "queue") if key in record}
+        jobspec = {"attributes": {"system": system}} if system else None
         return ev.Submit(
-            now, self.jobid, self.request, self.queue, urgency, userid, self.dependencies, None, self.flags, since
+            now, self.jobid, self.request, self.queue, urgency, userid, self.dependencies, jobspec, self.flags, since
         )
 
     def finish(self) -> None:
@@ -243,6 +246,17 @@ class Intake:
             if environment is not None:
                 found["attributes"]["system"]["environment"] = decode(environment)
         return found
+
+    def again(self, live: LiveJob) -> dict[str, Any] | None:
+        """The jobspec with which a lost job is submitted once more; None where it is not to be."""
+        jobspec = self.jobspec(live)
+        system = dict(jobspec["attributes"]["system"])
+        times = system.pop("requeue", 0)
+        if not isinstance(times, int) or times < 1 or live.record.get("exception_type") != "exec":
+            return None
+        if times > 1:
+            system["requeue"] = times - 1
+        return {**jobspec, "attributes": {**jobspec["attributes"], "system": system}}
 
     def update(self, live: LiveJob, updates: Mapping[str, Any], batch: Batch) -> None:
         """Write changes of an active job's jobspec to the store. Values have been checked."""

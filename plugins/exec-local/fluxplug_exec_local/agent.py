@@ -92,9 +92,14 @@ class Agent:
         self._epoll.modify(fd, events)
 
     def unwatch(self, fd: int) -> None:
-        """Forget `fd`, before it is closed; harmless where it is not watched."""
+        """Forget `fd`, and leave it open; harmless where it is not watched."""
         if self._handlers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
+
+    def close(self, fd: int) -> None:
+        """Close `fd`, which nobody else has open, and with that forget it."""
+        self._handlers.pop(fd, None)
+        os.close(fd)
 
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Call `action(*args)` at a time in seconds since 1970. Cannot be taken back: the action looks whether it still holds."""

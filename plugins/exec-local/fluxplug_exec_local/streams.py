@@ -79,8 +79,7 @@ class Stream:
 
     def close(self) -> None:
         """Pass on what is left, tell the end."""
-        self.agent.unwatch(self.fd)
-        os.close(self.fd)
+        self.agent.close(self.fd)
         self.fd = -1
         if self.tail:
             self._pass(self.tail, last=True)

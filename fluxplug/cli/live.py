@@ -53,7 +53,7 @@ class ActionParser(argparse.ArgumentParser):
 
     rest = ""
 
-    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def,override]  # noqa: ANN001, ANN201
+    def parse_known_args(self, args=None, namespace=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         """See ArgumentParser."""
         words = list(args or ())
         if not self.rest:

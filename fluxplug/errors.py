@@ -13,6 +13,7 @@
     ├── ApiError (OSError)                 what a live instance refused; an instance of the subclass that its errno has
     ├── ConnectionFailedError (OSError)    no live instance is reached, or what answers is none
     │   └── UnknownOutcomeError            the answer to a change was lost: it was made or it was not
+    ├── JobException                       an exception of a job, where what was waited for cannot happen any more
     ├── ReapiError                         a call of ReapiCli that failed; names the call
     └── ResourceError (OSError)            a pool said no
         ├── InsufficientResources          not now: retry when something has changed
@@ -24,7 +25,10 @@ Anything else that escapes is a bug. Commands print these as one line and exit w
 from __future__ import annotations
 
 import errno
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class FluxplugError(Exception):
@@ -148,6 +152,22 @@ def _with_errno(cls: type[_T], code: int) -> type[_T]:
 
 
 _derived: dict[tuple[type, type], Any] = {}
+
+
+class JobException(FluxplugError):  # noqa: N818 - the name is Flux's
+    """A fatal exception of a job, from its `exception` event, where what was waited for cannot happen any more."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        context = event.get("context") or {}
+        self.timestamp: float = event.get("timestamp", 0.0)
+        self.type: str = context.get("type", "")
+        self.note: str = context.get("note", "")
+        self.severity: int = context.get("severity", 0)
+        super().__init__(f"job.exception: type={self.type}: {self.note}")
+        self._event = event
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return JobException, (self._event,)
 
 
 class ResourceError(FluxplugError, OSError):

@@ -40,7 +40,7 @@ class PrioritySite:
 class PriorityPlugin(ABC):
     """Base of all priority plugins; `name` is the word in sched.toml, `Config` a frozen attrs class with the keys of `[priority.NAME]`.
 
-    Deterministic: priorities follow from the configuration, the jobs, the instants and what `started` and `ended` told, nothing else. All
+    Deterministic: priorities follow from the configuration, the calls and their arguments, nothing else. All
     instants are seconds on one clock, that of the jobs' `submitted`. A `ConfigError` of `__init__` is for whoever wrote the configuration.
     """
 
@@ -58,11 +58,11 @@ class PriorityPlugin(ABC):
         """The priority of a pending job, 0 to 4294967295; higher goes first.
 
         Called when the job becomes eligible, when its urgency changes, and every `interval` seconds; not for held (urgency 0) and expedited (31)
-        jobs. Must not change the job, nor what any call of this method returns.
+        jobs. Must not change the job. May remember that it was asked about somebody, in its state.
         """
 
     def factors(self, job: Job, now: float) -> dict[str, float]:  # noqa: ARG002 - for those who have some
-        """What makes up the priority of a job, for people: terms by name, in an order that makes sense."""
+        """What makes up the priority of a job, for people: terms by name, in an order that makes sense. Changes nothing."""
         return {}
 
     def started(self, job: Job, now: float) -> None:  # noqa: B027 - most count no usage
@@ -72,7 +72,7 @@ class PriorityPlugin(ABC):
         """A job has left its resources. May come again after a `restore`, and then means nothing."""
 
     def state(self) -> dict[str, Any]:
-        """What `started` and `ended` have told, as a JSON object; running jobs included. Linear in its size.
+        """What it remembers, as a JSON object; running jobs included. Linear in its size.
 
         After `restore` of it, another object of the same configuration gives the same priorities, whatever follows.
         """
@@ -132,6 +132,11 @@ class Priorities:
     def function(self) -> Callable[[Job], int]:
         """What to give an engine: this, or `by_urgency` where it comes to the same."""
         return by_urgency if type(self.plugin) is Urgency and self.first is None else self
+
+    @property
+    def looks(self) -> bool:
+        """Whether the plugin may look at anything of a job, its user and its jobspec too."""
+        return type(self.plugin) is not Urgency
 
     @property
     def interval(self) -> float | None:

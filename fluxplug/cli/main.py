@@ -49,6 +49,7 @@ _SUBMISSION = "fluxplug.cli.submission.command"
 
 
 COMMANDS = {
+    "broker": Command("fluxplug.cli.broker", "start an instance within a job", raw=True),
     "start": Command("fluxplug.cli.start", "start an instance, and perhaps a command in it"),
     "submit": Command(_SUBMISSION, "submit a job", raw=True),
     "run": Command(_SUBMISSION, "submit a job, and show its output", raw=True),

@@ -89,7 +89,7 @@ class Setup:
 
     def simulator(self, config: Config, *, keep_ranks: bool = False, log: bool = False) -> tuple[Simulator, Trace]:
         """A simulator at the beginning of the trace, under `config`."""
-        from fluxplug.build import build_engine, build_pool  # noqa: PLC0415
+        from fluxplug.build import build_engine, build_pool, build_priorities  # noqa: PLC0415
         from fluxplug.clock import ManualClock  # noqa: PLC0415
         from fluxplug.ingest import Ingest  # noqa: PLC0415
         from fluxplug.sim.schedule import Schedule  # noqa: PLC0415
@@ -101,8 +101,11 @@ class Setup:
         cores, nodes = whole.count("core"), len(whole.ranks)
         names = {queue.queue_policy: None for queue in config.all_queues}
         schedule: Schedule = Schedule("+".join(names), cores, nodes)
-        engine = build_engine(config, self.plugins, pool, clock, log=log or self.plugins.wants("job_event"))
+        priorities = build_priorities(config, self.plugins, pool, clock)
+        logged = log or self.plugins.wants("job_event")
+        engine = build_engine(config, self.plugins, pool, clock, log=logged, priorities=priorities)
         trace = self._trace(self._trace_config)
+        trace.with_users = priorities.looks
         jobs = trace.jobs(self.log, cores, self._skip if self.lenient else None)
         simulator = Simulator(
             engine,
@@ -113,6 +116,7 @@ class Setup:
             keep_ranks=keep_ranks,
             record=self._record if self.plugins.wants("job_event") else None,
             parents={queue.name: queue.parent for queue in config.all_queues if queue.parent is not None},
+            priorities=priorities,
         )
         return simulator, trace
 

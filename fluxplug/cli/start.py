@@ -93,7 +93,7 @@ def _with_machine(config: Config, args: Namespace) -> Config:
     elif args.resources is not None:
         machine = ResourceConfig(path=Path(args.resources))
     config = attrs.evolve(config, resource=machine)
-    return _pretending(config) if pretend else config
+    return pretending(config) if pretend else config
 
 
 def _pretended(args: Namespace, size: int) -> ResourceConfig:
@@ -124,7 +124,7 @@ def _pool_has_machine(config: Config) -> bool:
     return bool(getattr(config.pool_params, "describes_machine", False))
 
 
-def _pretending(config: Config) -> Config:
+def pretending(config: Config) -> Config:
     """A configuration whose executor takes this machine for all hosts, where it can be told to."""
     import attrs  # noqa: PLC0415
 

@@ -62,21 +62,27 @@ class Client:
         out to be closed. With `resume`, for requests that wait, it is sent again while a server is being restarted, for up to PATIENCE
         seconds.
         """
-        pauses = Pauses(stopwatch() + PATIENCE if resume else 0)
-        while True:
-            try:
-                return self._request("GET", _target(path, query), None, within, again=True)
-            except ConnectionFailedError as fault:
-                if isinstance(fault, TimeoutError) or not pauses.take():
-                    raise
+        return self._patiently("GET", _target(path, query), None, within, resume=resume)
 
-    def post(self, path: str, body: Any = None, /, *, within: float | None = -1, again: bool = False) -> Any:
+    def post(
+        self,
+        path: str,
+        body: Any = None,
+        /,
+        *,
+        within: float | None = -1,
+        again: bool = False,
+        resume: bool = False,
+    ) -> Any:
         """The answer to a POST of `body` as JSON, decoded.
 
         It is never sent twice: where the answer is lost, UnknownOutcomeError says that what was asked may or may not have been done.
-        `again` is for requests that only read, which are treated as `get`.
+        `again` is for requests that only read: those are treated as by `get`, and may `resume`.
         """
-        return self._request("POST", _target(path, {}), _encode({} if body is None else body), within, again=again)
+        content = _encode({} if body is None else body)
+        if again:
+            return self._patiently("POST", _target(path, {}), content, within, resume=resume)
+        return self._request("POST", _target(path, {}), content, within, again=False)
 
     def stream(self, path: str, /, *, resume: bool = False, **query: Any) -> Stream:
         """The lines of an answer, decoded one by one as they come, over a connection of its own. See Stream.
@@ -97,6 +103,15 @@ class Client:
             self.close()
 
     # The wire.
+
+    def _patiently(self, method: str, target: str, body: bytes | None, within: float | None, *, resume: bool) -> Any:
+        pauses = Pauses(stopwatch() + PATIENCE if resume else 0)
+        while True:
+            try:
+                return self._request(method, target, body, within, again=True)
+            except ConnectionFailedError as fault:
+                if isinstance(fault, TimeoutError) or not pauses.take():
+                    raise
 
     def _request(self, method: str, target: str, body: bytes | None, within: float | None, *, again: bool) -> Any:
         limit = self.timeout if within is not None and within < 0 else within
@@ -286,6 +301,8 @@ def _api_error(document: Any, status: int) -> FluxplugError:
         code = _ERRNO.get(status, errno.EIO)
     if not isinstance(text, str) or not text:
         text = f"{os.strerror(code)} (the instance answered {status} and gave no reason)"
+    if status == 401:
+        text += "; FLUXPLUG_TOKEN, or the file that FLUXPLUG_TOKEN_FILE names, must have the token of the instance"
     return ApiError(code, text, status)
 
 

@@ -6,6 +6,7 @@ relies on tomli having accepted the text. Used by `load`; knows nothing of the t
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
@@ -81,7 +82,18 @@ def read(path: Path) -> Source:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}:{line}: not UTF-8 ({error.reason}); save the file as UTF-8") from error
-    return parse(text, str(path))
+    return _parse_json(text, str(path)) if path.suffix == ".json" else parse(text, str(path))
+
+
+def _parse_json(text: str, name: str) -> Source:
+    """The same tables as JSON, as a job's own instance gets them (`--conf` of batch and alloc). Raises ConfigError."""
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{name}: broken JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name}: must be an object with the tables of a configuration")
+    return Source(name, "", data)
 
 
 def parse(text: str, name: str) -> Source:

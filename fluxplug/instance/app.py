@@ -6,6 +6,7 @@ Errors are `{"error": {"errno": N, "message": TEXT}}`; STATUS maps errno to HTTP
 # ruff: noqa: ARG002 - handlers have one signature
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import errno
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
@@ -24,11 +26,11 @@ from fluxplug.instance.jobs import decode, encode
 from fluxplug.instance.listing import STATES
 from fluxplug.instance.record import f58
 from fluxplug.instance.requests import parse_id
-from fluxplug.instance.store import INSTANCE, LOGS
+from fluxplug.instance.store import INSTANCE, LOGS, StoreError
 from fluxplug.instance.streams import JOURNAL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 
     from starlette.requests import Request
 
@@ -41,9 +43,12 @@ T = TypeVar("T")
 STATUS = {
     errno.EINVAL: 400, errno.EPROTO: 400, errno.EPERM: 403, errno.EACCES: 403, errno.ENOENT: 404, errno.ECHILD: 404, errno.ETIMEDOUT: 408,
     errno.EEXIST: 409, errno.EAGAIN: 409, errno.E2BIG: 413, errno.EUSERS: 429, errno.ENOSPC: 503, errno.ESHUTDOWN: 503,
+    errno.ENOBUFS: 503,
 }  # fmt: skip
 
 RUN_LIMIT = 500
+MAX_BODIES = 4
+"""As many bodies of the greatest length may be on their way in at one time."""
 
 
 class Raw(Response):
@@ -80,22 +85,39 @@ class Api:
         self.streams = instance.streams
         self.owner = instance.intake.owner
         self.max_body = instance.config.instance.max_body
+        self._arriving = 0
 
     async def body(self, request: Request, kind: type[T]) -> T:
-        """The body of a request. Raises RequestError for one that is too long or has not the members of `kind`."""
-        parts, size = [], 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > self.max_body:
-                raise RequestError(errno.E2BIG, f"the body is longer than {self.max_body} bytes ([instance] max-body)")
-            parts.append(chunk)
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        """The body of a request. Raises RequestError for one that is too long or too deep, or has not the members of `kind`."""
+        data = await self._read(request)
         try:
-            return msgspec.json.decode(data or b"{}", type=kind)
+            found = msgspec.json.decode(data or b"{}", type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RequestError(errno.EPROTO, f"body: {error}") from None
         except RecursionError:
             raise RequestError(errno.EPROTO, "body: nested too deeply") from None
+        for document in bodies.documents(found):
+            if bodies.too_deep(document):
+                raise RequestError(errno.EPROTO, f"body: nested more than {bodies.MAX_DEPTH} levels deep")
+        return found
+
+    async def _read(self, request: Request) -> bytes:
+        limit = self.max_body
+        announced = request.headers.get("content-length", "")
+        size = 0
+        parts = []
+        try:
+            async for chunk in request.stream():
+                size += len(chunk)
+                self._arriving += len(chunk)
+                if size > limit or (announced.isdigit() and int(announced) > limit):
+                    raise RequestError(errno.E2BIG, f"the body is longer than {limit} bytes ([instance] max-body)")
+                if self._arriving > MAX_BODIES * limit:
+                    raise RequestError(errno.ENOBUFS, "too many long requests are under way")
+                parts.append(chunk)
+        finally:
+            self._arriving -= size
+        return b"".join(parts)
 
     # Submitting.
 
@@ -175,6 +197,7 @@ class Api:
                     yield b"".join(lines.splitlines(keepends=True)[skip:]) if skip else lines
                     skip = 0
                 if runs:
+                    await asyncio.sleep(0)
                     continue
                 if over or not follow:
                     return
@@ -238,20 +261,24 @@ class Api:
 
     async def result(self, request: Request) -> Response:
         timeout = _number(request, "timeout", -1.0)
-        return answer(await self.requests.result(self._id(request), None if timeout < 0 else timeout))
+        await self.body(request, dict)
+        waiting = self.requests.result(self._id(request), None if timeout < 0 else timeout)
+        return answer(await _while_connected(request, waiting))
 
     async def wait(self, request: Request) -> Response:
         body = await self.body(request, bodies.Wait)
-        return answer(await self.requests.wait(None if body.id is None else parse_id(body.id)))
+        waiting = self.requests.wait(None if body.id is None else parse_id(body.id))
+        return answer(await _while_connected(request, waiting))
 
     async def explain(self, request: Request) -> Response:
         return answer(self.requests.explain(self._id(request)))
 
     async def events(self, request: Request) -> Response:
         since, follow = _number(request, "since", 0), _flag(request, "follow", default=True)
-        return Stream(self._journal(self.store.seq if since < 0 else since, follow=follow))
+        documents = _flag(request, "documents", default=True)
+        return Stream(self._journal(self.store.seq if since < 0 else since, follow=follow, documents=documents))
 
-    async def _journal(self, seq: int, *, follow: bool) -> AsyncIterator[bytes]:
+    async def _journal(self, seq: int, *, follow: bool, documents: bool) -> AsyncIterator[bytes]:
         event = self.streams.follow(JOURNAL)
         history = True
         try:
@@ -260,16 +287,17 @@ class Api:
                 over = self.streams.closed
                 last = self.store.seq
                 runs = self.store.journal(seq, RUN_LIMIT)
+                shown = []
                 for first, jobid, lines in runs:
                     number = first
-                    shown = []
                     for line in lines.splitlines():
                         if number > seq:
-                            shown.append(self._journal_line(number, jobid, line))
+                            shown.append(self._journal_line(number, jobid, line, documents=documents))
                         number += 1
                     seq = number - 1
-                    yield b"".join(shown)
                 if runs:
+                    yield b"".join(shown)
+                    await asyncio.sleep(0)  # a long history must not keep others waiting
                     continue
                 if history:
                     history = False
@@ -281,15 +309,14 @@ class Api:
         finally:
             self.streams.leave(JOURNAL)
 
-    def _journal_line(self, number: int, jobid: int, line: bytes) -> bytes:
-        event = decode(line)
-        shown: dict[str, Any] = {"seq": number, "id": f58(jobid), "event": event}
-        if event["name"] in {"submit", "alloc"}:
+    def _journal_line(self, number: int, jobid: int, line: bytes, *, documents: bool) -> bytes:
+        more = b""
+        if documents and (b'"name":"submit"' in line or b'"name":"alloc"' in line):
             row = self.store.job(jobid)
             if row is not None:
-                what, document = ("jobspec", row[0]) if event["name"] == "submit" else ("R", row[1])
-                shown[what] = None if document is None else msgspec.Raw(document)
-        return encode(shown) + b"\n"
+                key, document = (b"jobspec", row[0]) if b'"name":"submit"' in line else (b"R", row[1])
+                more = b',"%b":%b' % (key, document or b"null")
+        return b'{"seq":%d,"id":"%b","event":%b%b}\n' % (number, f58(jobid).encode(), line, more)
 
     # Resources and queues.
 
@@ -361,6 +388,21 @@ class Api:
         return answer({})
 
 
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Do something that may take for ever, for as long as the client waits for it; its body has been read. Raises ClientDisconnect."""
+    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(work), asyncio.ensure_future(request.receive())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if not tasks[0].done():
+            raise ClientDisconnect
+        found: T = tasks[0].result()
+        return found
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _number(request: Request, name: str, default: Any) -> Any:
     text = request.query_params.get(name)
     if text is None:
@@ -413,7 +455,7 @@ ROUTES = (
     ApiRoute("GET", "/v1/jobs/{id}/result", Api.result, "Wait for a job's end", None, (("timeout", "number"),)),
     ApiRoute("GET", "/v1/jobs/{id}/explain", Api.explain, "Why a job waits, and when it will start"),
     ApiRoute("GET", "/v1/jobs/{id}/{key}", Api.key, "A log or document of a job", None, (*_FOLLOW, ("original", "boolean"))),
-    ApiRoute("GET", "/v1/events", Api.events, "The journal of all jobs", None, _FOLLOW),
+    ApiRoute("GET", "/v1/events", Api.events, "The journal of all jobs", None, (*_FOLLOW, ("documents", "boolean"))),
     ApiRoute("GET", "/v1/resources", Api.resources, "All resources, and which are down or allocated"),
     ApiRoute("GET", "/v1/resources/status", Api.status, "The states of ranks"),
     ApiRoute("GET", "/v1/resources/eventlog", Api.resource_events, "The resource event log", None, _FOLLOW),
@@ -440,6 +482,10 @@ def make_app(instance: Instance, stop: Callable[[str, bool], None]) -> Starlette
                 return await handler(api, request)
             except RequestError as error:
                 return failure(error.errno or errno.EINVAL, error.message)
+            except ClientDisconnect:
+                return failure(errno.ECONNRESET, "nobody reads this")
+            except StoreError as error:
+                return failure(errno.ENOSPC, str(error))
             except DocumentError as error:
                 return failure(errno.EINVAL, str(error))
             except FluxplugError as error:

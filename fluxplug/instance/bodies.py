@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from msgspec import Meta, Struct, field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DEPTH = 100
+"""Levels of objects and arrays in a document of a client's: what is stored must be readable by all that read it, by recursion."""
 
 Urgency = Annotated[int, Meta(ge=0, le=31)]
 Severity = Annotated[int, Meta(ge=0, le=7)]
@@ -135,3 +141,24 @@ class Shutdown(Struct, forbid_unknown_fields=True):
 
     reason: Note = ""
     leave: bool = False
+
+
+def documents(body: Any) -> Iterator[Any]:
+    """The parts of a body that may hold anything."""
+    for name in ("jobspec", "constraint", "updates", "memo"):
+        document = getattr(body, name, None)
+        if document is not None:
+            yield document
+    for job in getattr(body, "jobs", None) or ():
+        yield job.jobspec
+
+
+def too_deep(value: Any, left: int = MAX_DEPTH) -> bool:
+    """Whether an object or array has more than so many levels."""
+    if not left:
+        return True
+    for one in value.values() if type(value) is dict else value:
+        kind = type(one)
+        if (kind is dict or kind is list) and too_deep(one, left - 1):
+            return True
+    return False

@@ -43,7 +43,7 @@ class Dependency(NamedTuple):
     """One of a job's dependencies: `target` is a job id for the schemes that have one, `time` the instant of a begin-time."""
 
     description: str
-    target: int = 0
+    target: int | None = None
     time: float = 0.0
 
 
@@ -73,7 +73,7 @@ def resolve(dependencies: Iterable[Mapping[str, Any]], show: Callable[[int], str
                 time = math.nan
             if not 0 <= time < math.inf:
                 raise DependencyError(f'dependency: begin-time: "{value[:80]}" is no time in seconds since 1970')
-            made = Dependency(f"{BEGIN_TIME}={time:.3f}", 0, time)
+            made = Dependency(f"{BEGIN_TIME}={time:.3f}", None, time)
         elif scheme == SINGLETON:
             made = Dependency(SINGLETON)
         else:
@@ -114,7 +114,7 @@ class Dependencies:
                     self._held.setdefault(key, {})[jobid] = None
                     continue
                 news.append(News(jobid, SINGLETON, True))
-            elif one.target:
+            elif one.target is not None:
                 record = targets[one.target]
                 told = _judge(description, record)
                 if told is None:
@@ -146,7 +146,7 @@ class Dependencies:
             return news
         key, dependencies = found
         for one in dependencies:
-            if one.target and (left := self._waiting.get(one.target)):
+            if one.target is not None and (left := self._waiting.get(one.target)):
                 self._waiting[one.target] = [entry for entry in left if entry[0] != jobid]
         held = self._held.get(key)
         if held and jobid in held:

@@ -29,6 +29,7 @@ from fluxplug.engine.states import InvalidTransitionError
 from fluxplug.instance import record as rec
 from fluxplug.instance.errors import RequestError
 from fluxplug.instance.estimates import Estimates
+from fluxplug.instance.housekeeping import EXPECTED, Housekeeping
 from fluxplug.instance.jobs import DEBUG, WAITABLE, Intake, LiveJob, encode, entry
 from fluxplug.instance.store import EVENTLOG, INSTANCE, Batch, StoreError
 
@@ -49,7 +50,7 @@ MAX_PURGE = 5000
 class Driver:
     """One engine, one store, one executor, and the jobs that are not over."""
 
-    def __init__(self, intake: Intake, *, streams: Streams, log: Callable[[str, str], None], slice_: float) -> None:
+    def __init__(self, intake: Intake, *, streams: Streams, log: Callable[[str, str], None]) -> None:
         self.intake = intake
         self.engine: Engine = intake.engine
         self.store: Store = intake.store
@@ -67,12 +68,14 @@ class Driver:
         self.counts = {"successful": 0, "failed": 0, "canceled": 0, "timeout": 0, "inactive_purged": 0}
         self.waitables: dict[int, dict[str, Any]] = {}
         self.stuck: str | None = None
-        self._slice = slice_
+        config = intake.config.instance
+        self.housekeeping = Housekeeping(self, config.housekeeping, config.housekeeping_release_after)
+        self._slice = config.pass_slice
         self._inbox: deque[Callable[[float], None]] = deque()
         self._fresh: deque[LiveJob] = deque()
         self.batch = Batch()
         self._settling: list[tuple[asyncio.Future[Any], Any]] = []
-        self._launches: list[LiveJob] = []
+        self._launches: list[ex.Launch] = []
         self._stops: list[ev.Stop] = []
         self._over: list[LiveJob] = []
         self._wake = asyncio.Event()
@@ -80,6 +83,8 @@ class Driver:
         self.rested.set()
         self._next_changes = math.inf if self.priorities.interval is None else 0.0
         self._closing = False
+        self._rests = asyncio.Event()
+        self._rests.set()
         self._thread = ThreadPoolExecutor(1, "store") if intake.power else None
         self._known_up = self.engine.pool.to_set().ranks
 
@@ -160,17 +165,23 @@ class Driver:
     # The loop.
 
     async def run(self) -> None:
-        """Tick until `close`."""
+        """Tick until `close`. Raises what is a mistake of ours: the instance must then be started anew from its store."""
         loop = asyncio.get_running_loop()
-        while not self._closing:
-            delay = self._next_time() - self.clock.now()
-            if not (self._inbox or self._fresh or self._settling) and delay > 0:
-                timer = None if delay == math.inf else loop.call_later(delay, self._wake.set)
-                await self._wake.wait()
-                if timer is not None:
-                    timer.cancel()
-            self._wake.clear()
-            await self.tick()
+        self._rests.clear()
+        try:
+            while not self._closing:
+                delay = self._next_time() - self.clock.now()
+                if not (self._inbox or self._fresh or self._settling) and delay > 0:
+                    timer = None if delay == math.inf else loop.call_later(delay, self._wake.set)
+                    await self._wake.wait()
+                    if timer is not None:
+                        timer.cancel()
+                self._wake.clear()
+                await self.tick()
+        except StoreError as error:
+            self.log("error", f"{error}; what is not stored yet is lost")
+        finally:
+            self._rests.set()
 
     async def tick(self) -> None:
         """Take in everything that has come, let the policies decide, make it durable, carry it out."""
@@ -201,12 +212,16 @@ class Driver:
         return max(self.clock.now(), self.engine.now)
 
     def _next_time(self) -> float:
-        return min(self.engine.next_due(), self.dependencies.next_time(), self._next_changes)
+        return min(
+            self.engine.next_due(), self.dependencies.next_time(), self._next_changes, self.housekeeping.next_time()
+        )
 
     def _feed(self, now: float) -> None:
         inbox, fresh, handle = self._inbox, self._fresh, self.handle
         for news in self.dependencies.due(now):
             self._news(news, now)
+        if self.housekeeping.next_time() <= now:
+            self.housekeeping.release(now)
         if self._next_changes <= now:
             for event in self.priorities.changes(list(self.engine.jobs.values()), now):
                 handle(event)
@@ -233,8 +248,6 @@ class Driver:
             live.ends = start.end
         for logged in actions.log:
             self._log(logged)
-        for start in actions.start:
-            self._launches.append(self.jobs[start.jobid])
         self._stops += actions.stop
 
     def _log(self, logged: ev.LogEntry) -> None:
@@ -246,6 +259,8 @@ class Driver:
             return
         if name == "alloc":
             context = self._allocate(live, time)
+        elif name == "exception" and context is not None and "userid" not in context:
+            context = {**context, "userid": self.intake.owner}
         self.write(live, time, name, context)
         if live.flags & DEBUG and name in {"priority", "alloc"}:
             self.write(live, time, "debug.alloc-request" if name == "priority" else "debug.start-request", {})
@@ -269,7 +284,10 @@ class Driver:
         execution["expiration"] = 0.0 if live.ends == math.inf else live.ends
         live.document = document
         rec.allocated(live.record, document)
-        live.origin = self.executor.origin(self._launch(live)) if self.executor is not None else ""
+        if self.executor is not None:
+            launch = self._launch(live)
+            live.origin = self.executor.origin(launch)
+            self._launches.append(launch)
         self.batch.allocations.append((encode(document), live.origin, live.jobid))
         annotations: dict[str, Any] = {"sched": {"resource_summary": live.R.dumps()}}
         user = live.record.get("annotations", {}).get("user")
@@ -283,6 +301,7 @@ class Driver:
         record = live.record
         self.batch.ended.append((time, encode(record), live.jobid))
         self._over.append(live)
+        self.intake.ending[live.jobid] = live
         result = record["result"]
         word = {rec.COMPLETED: "successful", rec.FAILED: "failed", rec.CANCELED: "canceled", rec.TIMEOUT: "timeout"}[
             result
@@ -309,6 +328,7 @@ class Driver:
     def _report(self, report: ex.Report, now: float) -> None:
         live = self.jobs.get(report.jobid)
         if live is None:
+            self.housekeeping.report(report, now)
             return
         kind = type(report)
         if kind is ex.Entry:
@@ -323,11 +343,33 @@ class Driver:
             elif kind is ex.Released:
                 self.handle(ev.Released(now, report.jobid, report.ranks))  # type: ignore[union-attr]
             else:
+                if report.lost:  # type: ignore[union-attr]
+                    self._requeue(live, now)
                 if self.priorities.watches:
                     self.priorities.plugin.ended(self.engine.jobs[report.jobid], now)
-                self.handle(ev.Ended(now, report.jobid, report.status))  # type: ignore[union-attr]
+                self._end(live, report.status, now, lost=report.lost)  # type: ignore[union-attr]
         except (EngineError, InvalidTransitionError) as error:
             self.log("error", f"executor {self.executor.name if self.executor else ''}: {error}")
+
+    def _end(self, live: LiveJob, status: int, now: float, *, lost: bool) -> None:
+        if not self.housekeeping.command or lost:  # on a lost host nothing runs
+            self.handle(ev.Ended(now, live.jobid, status))
+            return
+        self.handle(ev.Ended(now, live.jobid, status, keep=True, until=now + EXPECTED))
+        self._launches += self.housekeeping.begin(live, now)
+
+    def _requeue(self, live: LiveJob, now: float) -> None:
+        """Submit a job that was lost with its host anew, where its jobspec allows: `attributes.system.requeue`, true (once) or a number of times."""
+        again = self.intake.again(live)
+        if again is None:
+            return
+        try:
+            fresh = self.intake.take(again, live.record["urgency"], live.flags, live.record["userid"], self.batch)
+        except RequestError as error:
+            self.write(live, now, "memo", {"requeue": f"refused: {error.message}"})
+            return
+        self._fresh.append(fresh)
+        self.write(live, now, "memo", {"requeue": rec.f58(fresh.jobid)})
 
     def raise_exception(self, live: LiveJob, kind: str, severity: int, note: str, now: float) -> None:
         """An exception of a job: a fatal one (severity 0) ends it."""
@@ -361,6 +403,9 @@ class Driver:
                     if self.stuck is None:
                         self.log("error", f"{error}; waiting until it can be written, and refusing jobs until then")
                     self.stuck = str(error)
+                    if self._closing:
+                        self._forsake(settling)
+                        raise
                     await asyncio.sleep(delay)
                     delay = min(2 * delay, MAX_RETRY)
             if self.stuck is not None:
@@ -371,9 +416,8 @@ class Driver:
                 future.set_result(result)
         executor = self.executor
         if executor is not None:
-            for live in launches:
-                if live.record["state"] != rec.INACTIVE:
-                    executor.launch(self._launch(live))
+            for launch in launches:
+                executor.launch(launch)
             for stop in stops:
                 stopped = self.jobs.get(stop.jobid)
                 if stopped is not None and stopped.document is not None:
@@ -381,9 +425,17 @@ class Driver:
             for key, seq in batch.tokens.items():
                 executor.committed(key, seq)
         for live in over:
+            del self.intake.ending[live.jobid]
             live.finish()
         if runs:
             self.streams.publish(runs)
+
+    def _forsake(self, settling: list[tuple[asyncio.Future[Any], Any]]) -> None:
+        """Nothing will be durable any more: tell those who wait for it."""
+        for future, _ in (*settling, *self._settling):
+            if not future.done():
+                future.set_exception(RequestError(errno.ESHUTDOWN, "the instance ends, and cannot store this"))
+        self._settling.clear()
 
     def _launch(self, live: LiveJob) -> ex.Launch:
         assert live.document is not None
@@ -411,10 +463,14 @@ class Driver:
         return {"matched": len(chosen), "purged": len(chosen) if force else 0, "inactive": inactive}
 
     async def close(self) -> None:
-        """Stop ticking; what has been decided is made durable."""
+        """Stop ticking; what has been decided is made durable, where that is possible."""
         self._closing = True
         self._wake.set()
-        await self._commit()
+        await self._rests.wait()
+        try:
+            await self._commit()
+        except StoreError as error:
+            self.log("error", f"{error}; what is not stored yet is lost")
         if self._thread is not None:
             self._thread.shutdown()
 

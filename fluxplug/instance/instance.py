@@ -11,7 +11,9 @@ import fcntl
 import math
 import os
 import socket
+import traceback
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fluxplug import __version__
@@ -33,7 +35,7 @@ from fluxplug.instance.streams import Streams
 from fluxplug.resource.rset import Rv1Set
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from fluxplug.clock import Clock
@@ -84,7 +86,7 @@ class Instance:
         self.attributes = attributes or {}
         self.power = power
         self.store = Store(statedir / "store.sqlite", power=power)
-        self.clock = clock or SteadyClock(float(self.store.meta("last_time", 0.0)))
+        self.clock = clock or SteadyClock(max(float(self.store.meta("last_time", 0.0)), self._last_event()))
         self.started = self.clock.now()
         now = self.started
         self.durable: Mapping[str, int] = self.store.tokens()
@@ -116,14 +118,21 @@ class Instance:
             power=power,
         )
         self.streams = Streams()
-        self.driver = Driver(self.intake, streams=self.streams, log=self.log, slice_=config.instance.pass_slice)
+        self.driver = Driver(self.intake, streams=self.streams, log=self.log)
         self.requests = Requests(self.driver)
+        self.failed = ""
+        self.on_failure: Callable[[str, bool], None] = lambda reason, leave: None  # noqa: ARG005
         self._tasks: list[asyncio.Task[None]] = []
         self._running: list[ex.Launch] = []
         self._again: list[LiveJob] = []
         self._recover(now)
 
     # Recovery.
+
+    def _last_event(self) -> float:
+        """The time of the last stored event of a job: none may be before it, whatever was done to the wall clock."""
+        last = self.store.last_line()
+        return 0.0 if last is None else float(decode(last)["timestamp"])
 
     def _recover(self, now: float) -> None:
         driver, store = self.driver, self.store
@@ -200,8 +209,9 @@ class Instance:
             dependencies = []
         targets = {}
         for one in dependencies:
-            found = self.intake.record(one.target) if one.target else None
-            targets[one.target] = {"state": rec.NEW} if found is None else found
+            if one.target is not None:
+                found = self.intake.record(one.target)
+                targets[one.target] = {"state": rec.NEW} if found is None else found
         live.dependencies = tuple(one.description for one in dependencies)
         record.pop("dependencies", None)
         live.news = self.driver.dependencies.add(live.jobid, record["userid"], record["name"], dependencies, targets)
@@ -265,13 +275,21 @@ class Instance:
         self.driver.executor = executor
         hosts = [ex.Host(rank, host) for rank, host in zip(self.resources.ranks, self._hosts(), strict=True)]
         loop = asyncio.get_running_loop()
-        self._tasks.append(loop.create_task(self.driver.run()))
+        self._tasks.append(loop.create_task(self._serve()))
         await executor.open(hosts, self._running)
         for live in self._again:
             executor.stop(live.jobid, live.record.get("exception_type", "cancel"))
         self._running, self._again = [], []
         self._tasks.append(loop.create_task(self.driver.estimates.run(self.config.instance.estimate_interval)))
         self._tasks.append(loop.create_task(self._housekeep()))
+
+    async def _serve(self) -> None:
+        try:
+            await self.driver.run()
+        except Exception as error:  # noqa: BLE001 - a mistake of ours: what is stored is right, what is in memory may not be
+            self.log("error", "".join(traceback.format_exception(error)))
+            self.failed = f"a bug of fluxplug's ({type(error).__name__}: {error}): see {self.statedir / 'log'}"
+            self.on_failure(self.failed, True)
 
     def _hosts(self) -> list[str]:
         names = list(self.resources.whole.nodelist)
@@ -299,6 +317,8 @@ class Instance:
         for task in self._tasks[1:]:
             task.cancel()
         await asyncio.gather(*self._tasks[1:], return_exceptions=True)
+        if self.failed:
+            self.driver.batch = Batch()
         self.driver.batch.meta["last_time"] = self.clock.now()
         if self.intake.priorities.watches:
             self.driver.batch.meta["priorities"] = encode(self.intake.priorities.plugin.state())
@@ -326,7 +346,8 @@ class Instance:
         """Write a line to the instance's log file."""
         stamp = SystemClock().now()
         line = entry(stamp, level, {"message": message})
-        with (self.statedir / "log").open("ab") as file:
+        # A full disk must not end what waits for room.
+        with suppress(OSError), (self.statedir / "log").open("ab", buffering=0) as file:
             file.write(line)
 
     def describe(self) -> dict[str, Any]:

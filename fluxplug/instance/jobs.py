@@ -82,8 +82,11 @@ class LiveJob:
         """The event with which the engine hears of it."""
         record = self.record
         urgency, userid, since = record["urgency"], record["userid"], record["t_submit"]
+        # What priorities are made of; the whole jobspec of each waiting job would fill the memory.
+        system = {key: record[key] for key in ("bank", "project", "queue") if key in record}
+        jobspec = {"attributes": {"system": system}} if system else None
         return ev.Submit(
-            now, self.jobid, self.request, self.queue, urgency, userid, self.dependencies, None, self.flags, since
+            now, self.jobid, self.request, self.queue, urgency, userid, self.dependencies, jobspec, self.flags, since
         )
 
     def finish(self) -> None:
@@ -96,7 +99,7 @@ class LiveJob:
 class Intake:
     """What every job passes on its way in, and the parts of the instance that this needs.
 
-    `watched`: some plugin wants to hear of events of jobs.
+    `jobs` are those that are not over, `ending` those that are, but not durably yet. `watched`: some plugin wants to hear of events of jobs.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class Intake:
         self.resources, self.queues, self.dependencies = resources, queues, dependencies
         self.owner, self.power = owner, power
         self.jobs: dict[int, LiveJob] = {}
+        self.ending: dict[int, LiveJob] = {}
         self.watched = plugins.wants("job_event")
         self.job_event = plugins.job_event
         epoch = store.meta("epoch")
@@ -198,7 +202,7 @@ class Intake:
         self, wanted: list[dict[str, Any]], dependencies: list[Any], targets: dict[int, Mapping[str, Any]]
     ) -> None:
         for one in dependencies:
-            if not one.target:
+            if one.target is None:
                 continue
             found = self.record(one.target)
             if found is None:
@@ -225,7 +229,7 @@ class Intake:
 
     def record(self, jobid: int) -> dict[str, Any] | None:
         """The record of a job, active or not; None where there is no such job."""
-        live = self.jobs.get(jobid)
+        live = self.jobs.get(jobid) or self.ending.get(jobid)
         if live is not None:
             return live.record
         row = self.store.job(jobid)
@@ -242,6 +246,17 @@ class Intake:
             if environment is not None:
                 found["attributes"]["system"]["environment"] = decode(environment)
         return found
+
+    def again(self, live: LiveJob) -> dict[str, Any] | None:
+        """The jobspec with which a lost job is submitted once more; None where it is not to be."""
+        jobspec = self.jobspec(live)
+        system = dict(jobspec["attributes"]["system"])
+        times = system.pop("requeue", 0)
+        if not isinstance(times, int) or times < 1 or live.record.get("exception_type") != "exec":
+            return None
+        if times > 1:
+            system["requeue"] = times - 1
+        return {**jobspec, "attributes": {**jobspec["attributes"], "system": system}}
 
     def update(self, live: LiveJob, updates: Mapping[str, Any], batch: Batch) -> None:
         """Write changes of an active job's jobspec to the store. Values have been checked."""

@@ -103,7 +103,9 @@ def check_attributes(attrs: Any) -> frozenset[str] | None:
 
 
 def listing_key(record: Mapping[str, Any]) -> tuple[float, ...]:
-    """The order of active jobs in listings: pending by priority, highest first, then running, newest start first."""
+    """The order of jobs in listings: pending by priority, highest first, then running, newest start first, then those that are over."""
+    if "t_inactive" in record:
+        return (2, -record["t_inactive"], -record["id"])
     if "t_run" in record:
         return (1, -record["t_run"], record["id"])
     return (0, -record.get("priority", 0), record["id"])

@@ -9,6 +9,7 @@ a stored log after a restart. `flags` and the dependencies that are not met yet 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from posixpath import basename
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ _MOVES = {"validate": DEPEND, "depend": PRIORITY, "priority": SCHED, "alloc": RU
 _RESULTS = {"cancel": CANCELED, "timeout": TIMEOUT}
 
 
+@lru_cache(maxsize=1 << 16)
 def f58(jobid: int) -> str:
     """A job id as the API and event logs write it, whatever the locale."""
     return "ƒ" + id_encode(jobid, "f58plain")[1:]
@@ -104,16 +106,34 @@ def initial(jobid: int, jobspec: Mapping[str, Any]) -> dict[str, Any]:
 def allocated(record: dict[str, Any], R: Mapping[str, Any]) -> None:  # noqa: N803 - the format's name
     """Enter what a job has got; `R` is its document (RFC 20)."""
     execution = R["execution"]
-    ranks, cores = IDset(), 0
-    for entry in execution["R_lite"]:
-        part = IDset(entry["rank"])
-        ranks.add(part)
-        cores += len(part) * len(IDset(entry["children"].get("core", "")))
-    record["ranks"] = ranks.encode(6)
-    record["nnodes"] = len(ranks)
+    lite = execution["R_lite"]
+    nodes, cores = 0, 0
+    for part in lite:
+        number = _members(part["rank"])
+        nodes += number
+        cores += number * _members(part["children"].get("core", ""))
+    ranks = lite[0]["rank"] if len(lite) == 1 else IDset(",".join(part["rank"] for part in _ascending(lite))).encode()
+    record["ranks"] = ranks if nodes == 1 else f"[{ranks}]"
+    record["nnodes"] = nodes
     record["ncores"] = cores
-    record["nodelist"] = str(Hostlist(",".join(execution.get("nodelist") or ())))
+    names: list[str] = execution.get("nodelist") or []
+    record["nodelist"] = names[0] if len(names) == 1 else str(Hostlist(",".join(names)))
     record["expiration"] = float(execution.get("expiration") or 0)
+
+
+def _members(ids: str) -> int:
+    """How many ids a valid idset has, without making one: jobs start by the thousand."""
+    total = 0
+    for item in ids.split(","):
+        first, dash, last = item.partition("-")
+        total += int(last) - int(first) + 1 if dash else bool(first)
+    return total
+
+
+def _ascending(lite: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Entries whose ranks are apart, lowest first; those that interleave are taken apart."""
+    single = [{"rank": item} for part in lite for item in part["rank"].split(",")]
+    return sorted(single, key=lambda part: int(part["rank"].partition("-")[0]))
 
 
 def apply(record: dict[str, Any], name: str, time: float, context: Mapping[str, Any]) -> None:

@@ -85,13 +85,14 @@ class Requests:
             records = (intake.record(jobid) for jobid in ids)
             return [self._show(record, wanted) for record in records if record is not None and test(record)]
         limit = max_entries or MAX_LISTED
-        chosen = [live.record for live in self.driver.jobs.values() if test(live.record)]
+        there = (*self.driver.jobs.values(), *intake.ending.values())
+        chosen = [live.record for live in there if test(live.record)]
         chosen.sort(key=listing_key)
         found = [self._show(record, wanted) for record in chosen[:limit]]
         if len(found) < limit and not _active_only(constraint):
             for _, row in self.driver.store.ended(since):
                 record = decode(row)
-                if test(record):
+                if record["id"] not in intake.ending and test(record):
                     found.append(self._show(record, wanted))
                     if len(found) >= limit:
                         break
@@ -261,7 +262,7 @@ class Requests:
 
     async def result(self, jobid: int, timeout: float | None) -> dict[str, Any]:
         """Wait until a job is over. Raises RequestError (ETIMEDOUT, ENOENT)."""
-        live = self.driver.jobs.get(jobid)
+        live = self.driver.jobs.get(jobid) or self.driver.intake.ending.get(jobid)
         if live is None:
             record = self.driver.intake.record(jobid)
             if record is None:
@@ -323,6 +324,8 @@ class Requests:
         whole = self.driver.resources.whole
         down = whole.copy_ranks(self.driver.resources.ranks.difference(self.driver.resources.schedulable()))
         allocated = held(live.document for live in self.driver.jobs.values() if live.document is not None)
+        for kept in self.driver.engine.kept.values():
+            allocated.append(kept.to_dict())
         up = whole.diff(down)
         return {"all": whole, "up": up, "down": down, "allocated": allocated, "free": up.diff(allocated)}
 
@@ -340,7 +343,7 @@ class Requests:
             "offline": str(offline),
             "exclude": str(resources.excluded),
             "torpid": "",
-            "housekeeping": "",
+            "housekeeping": str(self.driver.housekeeping.ranks),
             "allocated": str(allocated),
             "drain": resources.drain_table(),
         }
@@ -485,7 +488,7 @@ def _duration(value: Any, now: float) -> float:
                 if seconds <= 0:
                     raise RequestError(errno.EINVAL, f"duration: {value} leaves nothing of {now:g} s")
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            seconds = float(value)
+            seconds = value
         else:
             seconds = math.nan
     except ValueError:

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import logging
 import os
 import secrets
 import shutil
@@ -17,14 +19,16 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from attrs import frozen
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from fluxplug.clock import stopwatch
 from fluxplug.instance import unixsocket
 from fluxplug.instance.app import make_app
+from fluxplug.instance.errors import RequestError
 from fluxplug.instance.instance import Instance, InstanceError, lock
+from fluxplug.instance.protocol import Protocol, Refuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -40,26 +44,16 @@ GRACE = 10.0
 class Options:
     """How to serve. `statedir` None: a temporary one, which goes with the server. `command` empty: serve until told to end.
 
-    `listen` is (host, port) on loopback. `ready` is called with the URI once clients are served.
+    `listen` is (host, port) on loopback. `ready` is called with the URI once clients are served. `durability` is what a configuration that
+    says nothing means; None: `power` for a state directory that was given, `process` for a temporary one.
     """
 
     statedir: Path | None = None
     command: Sequence[str] = ()
     listen: tuple[str, int] | None = None
     verbose: bool = False
-
-
-class _Protocol(HttpToolsProtocol):
-    """A connection whose other end is the owner's, or root's: others are cut off, though the socket's mode keeps them out already."""
-
-    def connection_made(self, transport: Any) -> None:
-        connection = transport.get_extra_info("socket")
-        if connection is not None and connection.family == socket.AF_UNIX:
-            uid = unixsocket.peer_uid(connection)
-            if uid not in {os.getuid(), 0}:
-                transport.abort()
-                return
-        super().connection_made(transport)
+    ready: Callable[[str], None] | None = None
+    durability: str | None = None
 
 
 class _Server(uvicorn.Server):
@@ -68,6 +62,15 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.serving = asyncio.Event()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % 50 == 0:
+            now = stopwatch()
+            for connection in [
+                one for one in self.server_state.connections if isinstance(one, Protocol) and one.overdue(now)
+            ]:
+                connection.transport.abort()
+        return await super().on_tick(counter)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -85,19 +88,12 @@ class _TokenNeeded:
         self._app, self._wanted = app, f"Bearer {token}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            if not secrets.compare_digest(given, self._wanted):
-                start = {
-                    "type": "http.response.start",
-                    "status": 401,
-                    "headers": [(b"content-type", b"application/json")],
-                }
-                await send(start)
-                body = b'{"error":{"errno":13,"message":"Authorization: Bearer TOKEN is missing or wrong"}}'
-                await send({"type": "http.response.body", "body": body})
-                return
-        await self._app(scope, receive, send)
+        given = dict(scope["headers"]).get(b"authorization", b"")
+        app = self._app if secrets.compare_digest(given, self._wanted) else _NO_TOKEN
+        await app(scope, receive, send)
+
+
+_NO_TOKEN = Refuse(errno.EACCES, 401, "Authorization: Bearer TOKEN is missing or wrong")
 
 
 def _state_directory(options: Options) -> Path:
@@ -129,13 +125,25 @@ def serve(config: Config, plugins: Plugins, options: Options) -> int:
             shutil.rmtree(statedir, ignore_errors=True)
 
 
+class _ToLog(logging.Handler):
+    """What libraries complain of, into the instance's log."""
+
+    def __init__(self, instance: Instance) -> None:
+        super().__init__(logging.WARNING)
+        self._instance = instance
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._instance.log(record.levelname.lower(), f"{record.name}: {record.getMessage()}")
+
+
 async def _serve(config: Config, plugins: Plugins, options: Options, statedir: Path) -> int:
     path = statedir / SOCKET
     uri = f"local://{path}"
-    chosen = config.instance.durability
+    chosen = config.instance.durability or options.durability
     power = chosen == "power" if chosen is not None else options.statedir is not None
     attributes = {"parent_uri": os.environ.get("FLUXPLUG_URI"), "jobid": os.environ.get("FLUX_JOB_ID")}
     instance = Instance(config, plugins, statedir, uri=uri, power=power, attributes=attributes)
+    logging.basicConfig(handlers=[_ToLog(instance)], force=True)
     ending: asyncio.Future[tuple[str, bool]] = asyncio.get_running_loop().create_future()
 
     def stop(reason: str, leave: bool = False) -> None:
@@ -149,15 +157,19 @@ async def _serve(config: Config, plugins: Plugins, options: Options, statedir: P
     listening = [unixsocket.listen(str(path))]
     if options.listen is not None:
         listening.append(_listen(options.listen))
-    servers = [(_server(app), listening[0])]
+    rate = config.instance.max_rate
+    servers = [(_server(app, rate), listening[0])]
     if options.listen is not None:
-        servers.append((_server(_TokenNeeded(app, _token(statedir))), listening[1]))
+        servers.append((_server(_TokenNeeded(app, _token(statedir)), rate), listening[1]))
+    instance.on_failure = stop
     tasks: list[asyncio.Task[Any]] = []
     try:
         await instance.open()
         tasks += [loop.create_task(server.serve(sockets=[sock])) for server, sock in servers]
         for server, _ in servers:
             await server.serving.wait()
+        if options.ready is not None:
+            options.ready(uri)
         if options.verbose or not options.command:
             print(uri, flush=True)
         if not options.command:
@@ -172,6 +184,8 @@ async def _serve(config: Config, plugins: Plugins, options: Options, statedir: P
             server.should_exit = True
         await asyncio.gather(*tasks, return_exceptions=True)
         path.unlink(missing_ok=True)
+    if instance.failed:
+        raise InstanceError(instance.failed)
     return code
 
 
@@ -200,21 +214,21 @@ def _token(statedir: Path) -> str:
         return token
 
 
-def _server(app: ASGIApp) -> _Server:
+def _server(app: ASGIApp, rate: float | None) -> _Server:
     return _Server(
         uvicorn.Config(
             app,
-            http=_Protocol,
+            http=type("LimitedProtocol", (Protocol,), {"max_rate": rate}),
             loop="none",
             lifespan="off",
             ws="none",
             log_config=None,
+            log_level="error",
             access_log=False,
             server_header=False,
             date_header=False,
             timeout_keep_alive=3600,
             timeout_graceful_shutdown=2,
-            h11_max_incomplete_event_size=65536,
         )
     )
 
@@ -256,7 +270,9 @@ async def _wind_down(instance: Instance, *, leave: bool) -> None:
     from fluxplug.instance import record as rec  # noqa: PLC0415 - the end of the process
 
     running = rec.RUN | rec.CLEANUP
-    await instance.requests.raise_many(None, None, running, False, "cancel", 0, "the instance is shutting down")
+    cancelling = instance.requests.raise_many(None, None, running, False, "cancel", 0, "the instance is shutting down")
+    with contextlib.suppress(asyncio.TimeoutError, RequestError):
+        await asyncio.wait_for(cancelling, GRACE)
     waiting = [live.jobid for live in instance.driver.jobs.values() if live.document is not None]
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(

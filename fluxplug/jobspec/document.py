@@ -73,7 +73,11 @@ def check_plain(value: Any, path: str, depth: int = 1) -> int:
         for key, child in value.items():
             if type(key) is not str or not key.isascii():
                 _check_key(key, path)
-            if type(child) is not str or not child.isascii():
+            kind = type(child)
+            if kind is str:
+                if not child.isascii():
+                    _check_scalar(child, f"{path}.{key}" if path else key)
+            elif kind is not int or not -(2**63) <= child < 2**64:
                 nodes += check_plain(child, f"{path}.{key}" if path else key, depth + 1) - 1
     else:
         for i, child in enumerate(value):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fluxplug.errors import DocumentError
@@ -72,8 +73,12 @@ class Rv1Set:
         if isinstance(arg, Rv1Set):
             _subset(self, arg, arg.nodes.copy())
             self.named = arg.named
+        elif arg is None:
+            self.nodes, self.hosts, self.named = {}, {}, False
+            self.property_ranks, self.scheduling, self.state = {}, None, None
+            self.expiration, self.starttime, self.nslots = 0.0, 0.0, 0
         else:
-            found = read_r({"version": 1} if arg is None else arg)
+            found = read_r(arg)
             self.nodes, self.hosts, self.named = found.nodes, found.hosts, found.named
             self.property_ranks, self.scheduling, self.state = found.properties, found.scheduling, None
             self.expiration, self.starttime, self.nslots = found.expiration, found.starttime, found.nslots
@@ -291,6 +296,9 @@ class Rv1Set:
 
     def _groups(self) -> list[tuple[IDset, Node]]:
         """Ranks that have the same, by lowest rank."""
+        if len(self.nodes) == 1:
+            ((rank, node),) = self.nodes.items()
+            return [(IDset(rank), node)]
         alike: dict[Node, list[int]] = {}
         for rank in sorted(self.nodes):
             alike.setdefault(self.nodes[rank], []).append(rank)
@@ -300,9 +308,7 @@ class Rv1Set:
         """The short text: `rank[0-1]/core[0-3],gpu0 rank3/core[5,7]`."""
         groups = []
         for ranks, (cores, gpus) in self._groups():
-            have = [
-                f"{name}{_bracketed(IDset.from_mask(mask))}" for name, mask in (("core", cores), ("gpu", gpus)) if mask
-            ]
+            have = [f"{name}{_bracketed_mask(mask)}" for name, mask in (("core", cores), ("gpu", gpus)) if mask]
             groups.append(f"rank{_bracketed(ranks)}/{','.join(have)}")
         return " ".join(groups)
 
@@ -310,9 +316,9 @@ class Rv1Set:
         """The R document: ranks with equal children in one entry, by lowest rank; properties by name."""
         entries = []
         for ranks, (cores, gpus) in self._groups():
-            children = {"core": IDset.from_mask(cores).encode()}
+            children = {"core": _of_mask(cores)}
             if gpus:
-                children["gpu"] = IDset.from_mask(gpus).encode()
+                children["gpu"] = _of_mask(gpus)
             entries.append({"rank": ranks.encode(), "children": children})
         execution: dict[str, Any] = {
             "R_lite": entries,
@@ -375,6 +381,17 @@ def as_rv1set(arg: RLike) -> Rv1Set:
 def _bracketed(ids: IDset) -> str:
     text = ids.encode()
     return f"[{text}]" if ids.count() > 1 else text
+
+
+# The same few cores are handed out again and again.
+@lru_cache(maxsize=4096)
+def _of_mask(mask: int) -> str:
+    return IDset.from_mask(mask).encode()
+
+
+@lru_cache(maxsize=4096)
+def _bracketed_mask(mask: int) -> str:
+    return _bracketed(IDset.from_mask(mask))
 
 
 class ResourceSet:

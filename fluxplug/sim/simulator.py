@@ -1,7 +1,8 @@
 """The simulator: drives the engine through a trace in virtual time.
 
 At every instant: all ends, then what happens from outside (nodes that fail or return, cancels, changes), then all submissions in the
-order of the trace, then one pass (reference/policies.md section 2). A promised start is an instant of its own. Submission, pool and
+order of the trace, then priorities that are due to be computed anew, then one pass (reference/policies.md section 2). A promised start is an
+instant of its own, and so is a look at the priorities while jobs wait. Submission, pool and
 policies are those of a live instance; nothing here decides anything.
 """
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fluxplug.engine.engine import Engine
+    from fluxplug.priority import Priorities
     from fluxplug.sim.outages import OutsideEvent
     from fluxplug.sim.schedule import Schedule
     from fluxplug.sim.trace import TraceJob
@@ -41,7 +43,8 @@ class Simulator:
     """One run of a trace under one configuration.
 
     `run` may be called again with a later `until`; it goes on where it stopped. `schedule` holds a row a job submitted so far.
-    `parents` has the engine's queue for each virtual one.
+    `parents` has the engine's queue for each virtual one. `priorities` are those that the engine was given: they are told of starts and
+    ends, and looked at again at every multiple of their interval, but for jobs that an outside event gave another priority.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Simulator:
         keep_ranks: bool = False,
         record: Callable[[ev.LogEntry], None] | None = None,
         parents: Mapping[str, str] | None = None,
+        priorities: Priorities | None = None,
     ) -> None:
         self.engine = engine
         self.schedule = schedule
@@ -70,6 +74,11 @@ class Simulator:
         self._keep_ranks = keep_ranks
         self._record = record
         self._parents = parents
+        self._priorities = priorities
+        self._watching = priorities if priorities is not None and priorities.watches else None
+        self._looks = priorities is not None and priorities.looks
+        self._interval = priorities.interval if priorities is not None else None
+        self._pinned: set[int] = set()
         self._down: dict[int, float] = {}
         self.instants = 0
 
@@ -78,6 +87,7 @@ class Simulator:
         handle = self.engine.handle
         next_due = self.engine.next_due
         ends, outside = self._ends, self._outside
+        interval, look = self._interval, math.nan
         shown = len(self.schedule)
         while True:
             coming = self._next
@@ -89,6 +99,9 @@ class Simulator:
                 now = due
             if self._outside_at < len(outside) and outside[self._outside_at].time < now:
                 now = outside[self._outside_at].time
+            if interval is not None:
+                look = self._next_look(now)
+                now = min(now, look)
             if now == math.inf or now > until:
                 break
             while ends and ends[0][0] == now:
@@ -100,6 +113,8 @@ class Simulator:
             while coming is not None and coming.submit == now:
                 self._submit(coming)
                 coming = self._next = next(self._jobs, None)
+            if now == look:
+                self._look(now)
             actions = handle(_new(ev.Pass, (now,)))
             if actions is not ev.NOTHING:
                 self._perform(actions, now)
@@ -122,7 +137,22 @@ class Simulator:
             times.append(self._ends[0][0])
         if self._outside_at < len(self._outside):
             times.append(self._outside[self._outside_at].time)
-        return min(times)
+        return min(*times, self._next_look(min(times)))
+
+    def _next_look(self, other: float) -> float:
+        """When the priorities are to be computed anew; infinite while no job waits, or nothing else will happen, at `other`."""
+        engine = self.engine
+        if self._interval is None or other == math.inf or len(engine.jobs) == len(engine.running):
+            return math.inf
+        look = (engine.now // self._interval + 1) * self._interval
+        return look if look > engine.now else look + self._interval
+
+    def _look(self, now: float) -> None:
+        """Bring the priorities of the waiting jobs up to date."""
+        assert self._priorities is not None
+        for change in self._priorities.changes(self.engine.jobs.values(), now):
+            if change.jobid not in self._pinned:
+                self._perform(self.engine.handle(change), now)
 
     def run_until_submitted(self, jobid: int) -> None:
         """Go on until the job has been submitted, or to the end of the trace."""
@@ -173,9 +203,10 @@ class Simulator:
         schedule.outcome.append("pending")
         schedule.queue.append(queue)
         self._active[job.id] = (row, run, killed, actual)
+        rest = (16, job.userid, (), _named(job, queue)) if self._looks else _REST
         if self._parents:
             queue = self._parents.get(queue, queue)
-        actions = self.engine.handle(_new(ev.Submit, (job.submit, job.id, request, queue, *_REST)))
+        actions = self.engine.handle(_new(ev.Submit, (job.submit, job.id, request, queue, *rest)))
         if actions is not ev.NOTHING:
             self._perform(actions, job.submit)
 
@@ -188,6 +219,8 @@ class Simulator:
             row, run, _, _ = self._active[jobid]
             schedule.start[row] = now
             schedule.outcome[row] = "running"
+            if self._watching is not None:
+                self._watching.plugin.started(self.engine.running[jobid], now)
             if self._keep_ranks:
                 schedule.ranks[row] = str(R.ranks)
             self._sequence += 1
@@ -220,6 +253,8 @@ class Simulator:
         outcome = schedule.outcome[row]
         if outcome == "running":
             outcome = schedule.outcome[row] = "timeout" if killed else "completed"
+        if self._watching is not None:
+            self._watching.plugin.ended(self.engine.running[jobid], now)
         actions = self.engine.handle(_new(ev.Ended, (now, jobid, 0 if outcome == "completed" else 1 << 8)))
         if actions is not ev.NOTHING:
             self._perform(actions, now)
@@ -245,6 +280,7 @@ class Simulator:
             if event.job in self.engine.running:
                 return
             change = ev.SetPriority(now, event.job, event.priority)
+            self._pinned.add(event.job)
         self._perform(self.engine.handle(change), now)
         while self._ends and self._ends[0][0] == now:
             _, sequence, jobid = heappop(self._ends)
@@ -266,3 +302,11 @@ class Simulator:
                 self._down.setdefault(rank, event.time)
             elif rank in self._down:
                 self.schedule.down.append((rank, self._down.pop(rank), event.time))
+
+
+def _named(job: TraceJob, queue: str) -> dict[str, Any]:
+    """The jobspec of a job of a trace, with the queue that it goes to."""
+    jobspec = job.jobspec() if callable(job.jobspec) else job.jobspec
+    attributes = jobspec.get("attributes") or {}
+    system = {**(attributes.get("system") or {}), **({"queue": queue} if queue else {})}
+    return {**jobspec, "attributes": {**attributes, "system": system}}

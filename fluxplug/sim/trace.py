@@ -43,7 +43,7 @@ class TraceJob(NamedTuple):
     dependencies, tasks and what these run in at most.
     `jobspec` is a full jobspec; or a function that makes one, for a log of another machine, whose queues need not be those of the configuration
     and which says nothing of nodes and GPUs (see `fluxplug.ingest`). `actual` is what it would run without a limit (None: `run`): it counts if
-    the limit changes.
+    the limit changes. `userid` is who submitted it, 0 where nobody wants to know or nobody knows.
     """
 
     id: int
@@ -56,6 +56,7 @@ class TraceJob(NamedTuple):
     killed: bool
     queue: str | None
     actual: float | None = None
+    userid: int = 0
 
 
 @frozen
@@ -73,6 +74,8 @@ class Trace(ABC):
     name: ClassVar[str]
     extensions: ClassVar[tuple[str, ...]]
     Config: ClassVar[type[Any] | None] = None
+    with_users = False
+    """Set it before `jobs` where `userid` is wanted: to read it may cost something."""
 
     def __init__(self, config: Any = None) -> None:
         self.config = self.Config() if config is None and self.Config is not None else config

@@ -51,6 +51,7 @@ class StoringSite:
         if self.commit and not self._waiting:
             asyncio.get_running_loop().call_soon(self.commit_all)
         self._waiting.append((list(reports), key, seq))
+        self._news.set()
 
     def ranks_up(self, ranks: str) -> None:
         self.up |= set(IDset(ranks))

@@ -19,6 +19,7 @@ def test_there_are_samples():
         "conservative.toml",
         "graph.toml",
         "hybrid.toml",
+        "multifactor.toml",
         "queues.toml",
         "sched.toml",
     ]
@@ -57,6 +58,14 @@ def test_one_queue(name, policy, params, depth):
     assert {name: getattr(queue.policy_params, name) for name in params} == params
     contents = read_r(config.machine())
     assert (len(contents.nodes), {cores.bit_count() for cores, _ in contents.nodes.values()}) == (100, {16})
+
+
+def test_computed_priorities():
+    config = load_config(CONF / "multifactor.toml")
+    plugin = config.plugins.priorities[config.sched.priority].cls(config.priority_params)
+    assert (plugin.name, plugin.interval) == ("multifactor", 300.0)
+    assert [(queue.name, queue.engine_queue) for queue in config.queues] == [("debug", "batch"), ("batch", "batch")]
+    assert [queue.policy.limits.largest.nnodes for queue in config.queues] == [4, None]
 
 
 def test_several_queues():

@@ -100,6 +100,10 @@ def test_shapes_are_equal_where_only_what_runs_differs(read):
     assert len({job.shape for job in jobs}) == 1 + len(other)
 
 
+def test_users(read):
+    assert [job.userid for job in read(line(), line(userid=1001))] == [0, 1001]
+
+
 def test_order(read):
     lines = (line(t_submit=5), line(t_submit=1), line(t_submit=5))
     with pytest.raises(TraceError, match=r"log\.jsonl:2: t_submit 1 is before 5, .*`sort = true`"):
@@ -126,7 +130,9 @@ def without(key):
         (line(id=-1), "id must be a whole number, 0 or more"),
         (line(id=1.0), "id must be a whole number, 0 or more"),
         (line(id=1), "id 1 occurs twice"),
-        (line(extra=1), "unknown key 'extra'; a line has id, jobspec, run_time, t_submit"),
+        (line(userid=-1), "userid must be a whole number, 0 or more"),
+        (line(userid="me"), "userid must be a whole number, 0 or more"),
+        (line(extra=1), "unknown key 'extra'; a line has id, jobspec, run_time, t_submit, userid"),
         (line(jobspec=7), "jobspec: "),
         (line(jobspec=spec(slot(-1, CORE))), "jobspec: resources[0]"),
         (line(jobspec=spec(slot(10**9, slot(10**9, CORE)), version=9999)), None),

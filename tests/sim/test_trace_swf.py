@@ -73,6 +73,18 @@ def test_missing_estimates_can_be_taken_from_the_run_time(read):
     assert read.trace.notes["missing-estimate"] == 1
 
 
+def test_users_are_read_where_they_are_wanted(tmp_path):
+    lines = [row(1), row(2).replace(" 3 4 5 ", " -1 4 5 "), row(3).replace(" 3 4 5 ", " 3.5 4 5 ")]
+    path = tmp_path / "log.swf"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    trace = SwfTrace()
+    assert [job.userid for job in trace.jobs(path, 64)] == [0, 0, 0]
+    trace.with_users = True
+    skipped = []
+    assert [job.userid for job in trace.jobs(path, 64, skipped.append)] == [3, 0]
+    assert [str(problem) for problem in skipped] == [f"{path}:3: user is not a whole number: '3.5'"]
+
+
 def test_the_jobspec_is_version_one_with_a_core_a_slot(read):
     (job,) = read(row(run=30, queue=3), queue="number")
     assert job.queue == "3"
@@ -224,6 +236,7 @@ def test_any_bytes_are_jobs_or_trace_errors(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("swf") / "log.swf"
     path.write_bytes(data)
     trace = SwfTrace(SwfTrace.Config(sort=True, queue="name"))
+    trace.with_users = True
     skipped: list[TraceError] = []
     jobs = []
     try:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fluxplug.sim.trace import OnSkip, StrPath
 
-_KEYS = frozenset(("t_submit", "run_time", "jobspec", "id"))
+_KEYS = frozenset(("t_submit", "run_time", "jobspec", "id", "userid"))
 # What a job does with its resources, and for how long, does not make it ask for other ones.
 _NOT_SHAPE = frozenset(("duration", "cwd", "environment", "shell", "job", "files", "dependencies", "exec"))
 _first_digits = re.compile(r"\[?([0-9]{1,15})").match
@@ -34,7 +34,8 @@ class JsonlTrace(Trace):
     - `run_time`: the seconds that the job would run if nothing stopped it, 0 or more;
     - `jobspec`: a jobspec, version 1 or canonical. Its `attributes.system.duration` is the job's limit (0 or missing: none); a job
       that would run longer is killed at it. Its `attributes.system.queue` is the job's queue;
-    - `id`, optional: the job's number, 0 or more; otherwise the number of its line.
+    - `id`, optional: the job's number, 0 or more; otherwise the number of its line;
+    - `userid`, optional: the number of who submitted it, 0 or more; otherwise 0.
 
     Empty lines are ignored; any other key is an error, as is a number that occurs twice. Lines must be sorted by `t_submit`;
     `sort = true` reads a whole trace and sorts it, ties in file order.
@@ -104,6 +105,9 @@ def _job(document: dict[str, Any], line: int) -> TraceJob:
     number = document.get("id", line)
     if type(number) is not int or not 0 <= number < MAX_TIME:
         raise ValueError("id must be a whole number, 0 or more")
+    userid = document.get("userid", 0)
+    if type(userid) is not int or not 0 <= userid < MAX_TIME:
+        raise ValueError("userid must be a whole number, 0 or more")
     if "jobspec" not in document:
         raise ValueError("jobspec is missing")
     jobspec = document["jobspec"]
@@ -122,7 +126,9 @@ def _job(document: dict[str, Any], line: int) -> TraceJob:
     shape = json.dumps([jobspec["resources"], kept, attributes.get("user")], sort_keys=True, separators=(",", ":"))
     killed = 0 < limit < actual
     width = _width(jobspec["resources"])
-    return TraceJob(number, submit, limit if killed else actual, limit, width, shape, jobspec, killed, queue, actual)
+    return TraceJob(
+        number, submit, limit if killed else actual, limit, width, shape, jobspec, killed, queue, actual, userid
+    )
 
 
 def _width(resources: list[dict[str, Any]]) -> int:

@@ -47,6 +47,7 @@ _INTEGERS = (0, 4, 14)
 
 _PLAIN = b"0123456789-. \t\r"
 _number = re.compile(rb"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?").fullmatch
+_integer = re.compile(rb"-?[0-9]{1,15}").fullmatch
 _comment = re.compile(r";+\s*([A-Za-z]\w*)\s*:\s*(.*)").match
 _first_number = re.compile(r"[0-9]{1,15}").match
 _queue_line = re.compile(r"(-?[0-9]{1,15})\s+(\S+)").match
@@ -111,6 +112,7 @@ class SwfTrace(Trace):
         as_actual = self.config.missing_estimate == "actual"
         checked = not self.config.sort
         with_queue = self.config.queue != "none"
+        with_users, userid = self.with_users, 0
         names = _queue_names(path) if self.config.queue == "name" else {}
         repeated = JobNumbers().repeated
         new = tuple.__new__  # a third of the cost of calling TraceJob
@@ -129,6 +131,8 @@ class SwfTrace(Trace):
                 job, submit, actual, width, requested, queue_number = values
                 if repeated(job):
                     raise ValueError(f"job number {job} occurs twice")
+                if with_users:
+                    userid = _user(line)
             except ValueError as error:
                 problem = TraceError(f"{path}:{number}: {error}")
                 if on_skip is None:
@@ -168,8 +172,10 @@ class SwfTrace(Trace):
             queue = (names.get(queue_number) or str(queue_number)) if with_queue else None
             made = new(
                 TraceJob,
-                (job, submit, run, limit, width, width, partial(_jobspec, width, limit, queue), killed, queue, actual),
-            )
+                (
+                    job, submit, run, limit, width, width, partial(_jobspec, width, limit, queue), killed, queue, actual, userid
+                ),
+            )  # fmt: skip
             count += 1
 
             if checked:
@@ -260,6 +266,14 @@ def _fields(line: bytes) -> tuple[int, float, float, int, float, int] | None:
     if job < 0:
         raise ValueError(f"job number is negative: {int(job)}")
     return int(job), submit, actual, int(width), requested, int(queue)
+
+
+def _user(line: bytes) -> int:
+    """The user number of a line that has been read; 0 for an unknown one. Raises ValueError."""
+    word = line.split(None, 12)[11]
+    if not _integer(word):
+        raise ValueError(f"user is not a whole number: {_shown(word)}")
+    return max(0, int(word))
 
 
 def _shown(word: bytes) -> str:

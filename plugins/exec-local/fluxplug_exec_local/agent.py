@@ -1,6 +1,6 @@
 """The agent: one process a host that starts the tasks of jobs, reads their output, waits for them, and tells the server.
 
-`python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER` with the listening socket inherited as descriptor LISTENER. It lives in a session
+`python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER` with the listening socket inherited as descriptor LISTENER, and nothing else above it. It lives in a session
 of its own and outlasts the server: jobs run on, their time limits hold, and what happened is kept until a server has stored it. One thread and
 one epoll; everything is written to cost microseconds a job, as a job can be `true`.
 
@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from fluxplug.clock import SystemClock
 from fluxplug_exec_local.channel import Channel
-from fluxplug_exec_local.job import Job
-from fluxplug_exec_local.leftovers import Leftovers
+from fluxplug_exec_local.leftovers import Leftovers, end_orphans_of
+from fluxplug_exec_local.workdir import Workdirs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fluxplug_exec_local.job import Job
     from fluxplug_exec_local.streams import Stream
     from fluxplug_exec_local.task import Task
 
@@ -75,6 +76,9 @@ class Agent:
         self._waiting: list[Stream] = []
         self.channel = Channel(self, listener)
         self.leftovers = Leftovers(self)
+        folders = f"{statedir}/tmp/jobtmp-{rank}-"  # noqa: S108 - of the state directory
+        end_orphans_of(folders)
+        self.workdirs = Workdirs(folders)
 
     # What the parts use.
 
@@ -88,9 +92,14 @@ class Agent:
         self._epoll.modify(fd, events)
 
     def unwatch(self, fd: int) -> None:
-        """Forget `fd`, before it is closed; harmless where it is not watched."""
+        """Forget `fd`, and leave it open; harmless where it is not watched."""
         if self._handlers.pop(fd, None) is not None:
             self._epoll.unregister(fd)
+
+    def close(self, fd: int) -> None:
+        """Close `fd`, which nobody else has open, and with that forget it."""
+        self._handlers.pop(fd, None)
+        os.close(fd)
 
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Call `action(*args)` at a time in seconds since 1970. Cannot be taken back: the action looks whether it still holds."""
@@ -123,7 +132,7 @@ class Agent:
         for ignored in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
             signal.signal(ignored, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: self.shut_down())
-        self.watch(woken.fileno(), lambda _: woken.recv(4096) and None)
+        self.watch(woken.fileno(), lambda _: self._woken(woken))
         self.at(self.now() + WATCH_INTERVAL, self._look_around)
         handlers = self._handlers
         poll = self._epoll.poll
@@ -174,7 +183,12 @@ class Agent:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(task.pid, signal.SIGKILL)
         self.leftovers.sweep(everything=True)
+        self.workdirs.remove()
         self.running = False
+
+    def _woken(self, woken: socket.socket) -> None:
+        with suppress(BlockingIOError):
+            woken.recv(4096)
 
     def _child_ended(self, *_: object) -> None:
         self._children = True
@@ -237,6 +251,11 @@ def _identity(path: str) -> tuple[int, int] | None:
 def main() -> None:
     """The command: see the module."""
     statedir, rank, descriptor = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+    # What the server has open is not the agent's, nor its tasks'.
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208
+        if int(name) > descriptor:
+            with suppress(OSError):
+                os.close(int(name))
     os.set_inheritable(descriptor, False)
     listener = socket.socket(fileno=descriptor)
     # Orphans of tasks become children of the agent, so that they can be found and ended.

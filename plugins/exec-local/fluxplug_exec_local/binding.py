@@ -24,7 +24,7 @@ class Binding:
     def __init__(self, job: Job, ntasks: int) -> None:
         node = job.nodes[job.index]
         self._cores = _core_sets(job, node[2], ntasks)
-        self._gpus = _gpu_texts(job.options.get("gpu-affinity", "on"), node[3], ntasks)
+        self._gpus = _gpu_texts(_option(job, "gpu-affinity"), node[3], ntasks)
 
     def cores(self, localid: int) -> frozenset[int] | None:
         """The cores of a task; None where it may use all."""
@@ -51,16 +51,13 @@ def rlimits(wanted: Mapping[str, int] | None, nofile: tuple[int, int]) -> dict[i
 
 
 def _core_sets(job: Job, cores: str, ntasks: int) -> list[frozenset[int]] | None:
-    option = job.options.get("cpu-affinity", "on")
-    for prefix in ("verbose,", "dry-run,"):
-        option = option.removeprefix(prefix)
-    if option == "off" or job.agent.pretend:
-        return None
+    option = _option(job, "cpu-affinity")
     usable = job.agent.cores
     if option.startswith("map:"):
-        return [_bound(ids, usable) for ids in _parse_map(option[4:])]
-    if option not in ("on", "per-task"):
-        raise ValueError(f"cpu-affinity must be on, off, per-task or map:LIST, not {option!r}")
+        sets = _parse_map(option[4:])
+        return None if job.agent.pretend else [_bound(ids, usable) for ids in sets]
+    if option == "off" or job.agent.pretend:
+        return None
     ids = IDset(cores).expand()
     # Ids of R are 0..n-1 of the host; one that has fewer cores than R says cannot bind.
     if not ids or ids[-1] >= len(usable) or (len(ids) == len(usable) and option == "on"):
@@ -70,15 +67,20 @@ def _core_sets(job: Job, cores: str, ntasks: int) -> list[frozenset[int]] | None
     return [_bound(part, usable) for part in _split(ids, ntasks)]
 
 
-def _gpu_texts(option: str, gpus: str, ntasks: int) -> list[str] | None:
+def _option(job: Job, name: str) -> str:
+    option = str(job.options.get(name, "on"))
     for prefix in ("verbose,", "dry-run,"):
         option = option.removeprefix(prefix)
+    if option not in ("on", "off", "per-task") and not option.startswith("map:"):
+        raise ValueError(f"{name} must be on, off, per-task or map:LIST, not {option!r}")
+    return option
+
+
+def _gpu_texts(option: str, gpus: str, ntasks: int) -> list[str] | None:
     if option == "off":
         return None
     if option.startswith("map:"):
         return [",".join(map(str, ids)) for ids in _parse_map(option[4:])]
-    if option not in ("on", "per-task"):
-        raise ValueError(f"gpu-affinity must be on, off, per-task or map:LIST, not {option!r}")
     if not gpus:
         return ["-1"]
     ids = IDset(gpus).expand()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,8 @@ from fluxplug_exec_local.job import Job
 from fluxplug_exec_local.protocol import ProtocolError, Splitter, frame
 
 if TYPE_CHECKING:
+    import socket
+
     from fluxplug_exec_local.agent import Agent
 
 #: With more than this many bytes of untaken reports the agent reads no more output; below half of it, it goes on.
@@ -154,17 +155,17 @@ class Channel:
             self._acknowledged(message[1])
         elif op == "forget":
             for jobid in message[1]:
-                job = agent.jobs.get(jobid)
-                if job is not None and job.ended:
+                known = agent.jobs.get(jobid)
+                if known is not None and known.ended:
                     del agent.jobs[jobid]
         elif op == "welcome":
             self._welcomed(message[1], message[2])
         elif op == "shutdown":
             agent.shut_down()
         else:
-            job = agent.jobs.get(message[1])
-            if job is not None and not job.ended:
-                job.obey(op, message)
+            concerned = agent.jobs.get(message[1])
+            if concerned is not None and not concerned.ended:
+                concerned.obey(op, message)
 
     def _welcomed(self, stored: int, settings: dict[str, Any]) -> None:
         agent = self.agent

@@ -71,6 +71,8 @@ class Tracked:
                 out.append(Entry(time, jobid, EXEC_LOG, "shell.task-exit", _exit_context(*report[3:7])))
                 return ("exited",)
         elif kind == RAISED:
+            if report[3] == "exec" and self.running < len(self.ranks):  # its shell has started, if not its tasks
+                out.append(Started(time, jobid))
             out.append(Raised(time, jobid, report[3], report[4], report[5], report[6]))
             if report[4] == 0:
                 return "stop", "exec"

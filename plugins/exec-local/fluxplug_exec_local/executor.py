@@ -133,8 +133,8 @@ class Local(Executor):
         if not leave and links:
             waits = [asyncio.create_task(link.disconnected.wait()) for link in links]
             _, late = await asyncio.wait(waits, timeout=self.config.kill_timeout + 5)
-            for task in late:
-                task.cancel()
+            for wait in late:
+                wait.cancel()
         for link in self._links.values():
             link.close()
         # The transports close in the next turn of the loop.

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from fluxplug_exec_local.pmi import Pmi
     from fluxplug_exec_local.streams import Stream
     from fluxplug_exec_local.task import Task
-    from fluxplug_exec_local.workdir import Workdir
 
 _SIGNALS = {"timeout": signal.SIGALRM}
 
@@ -61,13 +60,19 @@ class Job:
         "tasks",
         "tmpdir",
         "userid",
-        "workdir",
-    )  # fmt: skip
+    )
 
-    def __init__(
-        self, agent: Agent, jobid: int, userid: int, expiration: float, nodes: Sequence[Sequence[Any]], index: int, nslots: int,
+    def __init__(  # noqa: PLR0917 - as the message has them
+        self,
+        agent: Agent,
+        jobid: int,
+        userid: int,
+        expiration: float,
+        nodes: Sequence[Sequence[Any]],
+        index: int,
+        nslots: int,
         jobspec: dict[str, Any],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.agent = agent
         self.jobid = jobid
         self.userid = userid
@@ -93,7 +98,6 @@ class Job:
         self.output_left: dict[str, int] = {}
         self.held: list[Stream] = []
         self.pmi: Pmi | None = None
-        self.workdir: Workdir | None = None
         self.limits: dict[int, int] | None = None
         #: The number of the batch that told of: begin, start, first exit, time limit, end. 0 for not yet.
         self.marks = [0, 0, 0, 0, 0]
@@ -120,16 +124,20 @@ class Job:
         """What a newly connected server has to know: [jobid, marks, status]."""
         return [self.jobid, self.marks, self.status]
 
-    def output(self, stream: str, rank: str, data: str, size: int, encoding: str = "") -> None:
-        """Log output of a task: `size` bytes, as text or encoded; no more than the job's limit of it."""
+    def admit(self, stream: str, data: bytes) -> bytes:
+        """As much of a task's output as the job may still log on this stream."""
         left = self.output_left[stream]
+        if len(data) <= left:
+            self.output_left[stream] = left - len(data)
+            return data
         if left < 0:
-            return
-        if size > left:
-            self.output_left[stream] = -1
-            self.log(4, f"{stream}: output limit of {launch.output_limit(self)} bytes reached, the rest is dropped")
-            return
-        self.output_left[stream] = left - size
+            return b""
+        self.output_left[stream] = -1
+        self.log(4, f"{stream}: output limit of {launch.output_limit(self)} bytes reached, the rest is dropped")
+        return data[:left]
+
+    def output(self, stream: str, rank: str, data: str, encoding: str = "") -> None:
+        """Log output of a task, as text or encoded."""
         context = {"stream": stream, "rank": rank, "data": data}
         if encoding:
             context["encoding"] = encoding
@@ -295,8 +303,8 @@ class Job:
             self.status = max((self._task_status(task) for task in self.tasks), default=0)
         elif not self.status and self.stopping:
             self.status = int(_SIGNALS.get(self.stopping, signal.SIGTERM))
-        if self.workdir is not None:
-            self.workdir.remove()
+        if self.tmpdir:
+            self.agent.workdirs.give_back(self.tmpdir)
         self.marks[4] = self.report(ENDED, self.status)
         self.agent.job_ended()
         # Until the server forgets the job, only the summary is needed.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from fluxplug_exec_local.spawn import spawn
 from fluxplug_exec_local.stdin import Stdin
 from fluxplug_exec_local.streams import Stream
 from fluxplug_exec_local.task import Task
-from fluxplug_exec_local.workdir import Workdir
 
 if TYPE_CHECKING:
     from fluxplug_exec_local.job import Job
@@ -52,12 +52,10 @@ def start(job: Job) -> None:
     _begin(job, layout.size)
     agent = job.agent
     job.output_left = {"stdout": limit, "stderr": limit}
-    job.tmpdir = f"{agent.statedir}/tmp/jobtmp-{agent.rank}-{job.f58}"
-    job.workdir = Workdir(job.tmpdir)
     task = None
     redirect = Redirect(job, layout.mine)
     try:
-        job.workdir.make(job.system.get("files"))
+        job.tmpdir = agent.workdirs.take(job.system.get("files"))
         _enter(job)
         redirect.open()
         shared = job_environment(job)
@@ -69,7 +67,7 @@ def start(job: Job) -> None:
             task = Task(job, rank, localid)
             _start_task(job, task, command, shared, redirect, binding)
     except (OSError, ValueError) as error:
-        if task is None:
+        if task is None or isinstance(error, ValueError):
             job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)
             return
         name = expand(command[0], job, task.rank, task.localid)
@@ -106,12 +104,14 @@ def _enter(job: Job) -> None:
         os.chdir("/tmp")  # noqa: S108 - as Flux does
 
 
-def _start_task(
+def _start_task(  # noqa: PLR0917
     job: Job, task: Task, command: list[str], shared: dict[str, str], redirect: Redirect, binding: Binding
 ) -> None:
     agent = job.agent
     rank, localid = task.rank, task.localid
     argv = [expand(word, job, rank, localid) for word in command]
+    if argv[:2] == ["flux", "broker"]:  # what batch and alloc submit: an instance within the job
+        argv[:1] = [sys.executable, "-m", "fluxplug"]
     env = dict(shared)
     env["FLUX_TASK_RANK"] = str(rank)
     env["FLUX_TASK_LOCAL_ID"] = str(localid)
@@ -124,7 +124,7 @@ def _start_task(
     stdin = pmi = -1
     try:
         if redirect.stdin:
-            fds = [os.open(expand(redirect.stdin, job, rank, localid), os.O_RDONLY)]
+            fds = [redirect.open_stdin(rank, localid)]
             theirs.append(fds[0])
         else:
             read_end, stdin = os.pipe()

@@ -52,7 +52,8 @@ def _cores_per_task(jobspec: dict[str, Any], count: dict[str, Any], cores: int, 
     if "per_slot" not in count:
         return max(1, cores // size)
     in_slot = _slot_cores(jobspec["resources"]) or cores // max(1, nslots)
-    return max(1, in_slot // count["per_slot"])
+    per_slot: int = count["per_slot"]
+    return max(1, in_slot // per_slot)
 
 
 def _slot_cores(vertices: list[dict[str, Any]], *, inside: bool = False) -> int:
@@ -63,7 +64,7 @@ def _slot_cores(vertices: list[dict[str, Any]], *, inside: bool = False) -> int:
             found += vertex["count"] if isinstance(vertex["count"], int) else 0
         elif "with" in vertex:
             below = _slot_cores(vertex["with"], inside=inside or vertex["type"] == "slot")
-            multiple = vertex["count"] if inside and isinstance(vertex["count"], int) else 1
+            multiple: int = vertex["count"] if inside and isinstance(vertex["count"], int) else 1
             found += below * multiple
     return found
 
@@ -92,7 +93,7 @@ def _number(counts: list[int], nodes: Sequence[Sequence[Any]], taskmap: dict[str
 def _by_hostfile(path: str, size: int, nodes: Sequence[Sequence[Any]]) -> TaskMap:
     """One task a line, which names its host; from the beginning again when the file is at its end."""
     from fluxplug.jobspec.taskmap import TaskMap  # noqa: PLC0415 - rare, and loads attrs
-    from fluxplug.values.hostlist import Hostlist
+    from fluxplug.values.hostlist import Hostlist  # noqa: PLC0415 - rare
 
     with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib is not loaded in an agent
         hosts = [host for line in file if line.strip() for host in Hostlist(line.strip())]

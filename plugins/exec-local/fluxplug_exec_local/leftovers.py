@@ -45,12 +45,12 @@ class Leftovers:
                 self.needed = True  # its children come to the agent in turn
 
     def end_job(self, job: Job) -> None:
-        """Kill every process in the sessions of a job."""
+        """Kill every process in the sessions of a job, and those that say that they belong to it."""
         sessions = {task.pid for task in job.tasks}
-        mark = f"FLUX_JOB_ID={job.f58}".encode()
+        marks = {f"FLUX_JOB_ID={job.f58}".encode(), f"FLUX_URI={self.agent.uri}".encode()}
         me = os.getpid()
-        for pid, parent, session in processes():
-            if session in sessions or (parent == me and mark in environment(pid)):
+        for pid, _, session in processes():
+            if session in sessions or (pid != me and marks <= set(environment(pid))):
                 _kill(pid)
 
     def _any_child(self) -> bool:

@@ -102,8 +102,7 @@ class PmiTask:
     def close(self) -> None:
         """The task has ended, or speaks no PMI."""
         if self._fd >= 0:
-            self._job.agent.unwatch(self._fd)
-            os.close(self._fd)
+            self._job.agent.close(self._fd)
             self._fd = -1
 
     def answer(self, line: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from fluxplug.errors import FluxplugError
+
 #: A frame holds at most this much: far more than either side sends, so that garbage is recognised.
 MAX_FRAME = 1 << 30
 
@@ -30,7 +32,7 @@ ENDED = 6  # [wait_status]; the rank is left. Nothing follows
 LOGS = ("guest.output", "guest.input")
 
 
-class ProtocolError(ValueError):
+class ProtocolError(FluxplugError, ValueError):
     """The other side does not speak this protocol."""
 
 

@@ -8,7 +8,7 @@ and the others wait for that (`hold`).
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fluxplug.values.idset import IDset
 from fluxplug_exec_local.environment import expand, tags
@@ -110,8 +110,16 @@ class Redirect:
             if path:
                 self._announce(name, path)
 
+    def open_stdin(self, rank: int, localid: int) -> int:
+        """The file that a task reads. Raises ValueError where it cannot be opened."""
+        path = expand(self.stdin, self._job, rank, localid)
+        try:
+            return os.open(path, os.O_RDONLY)
+        except OSError as error:
+            raise ValueError(f"{path}: {error.strerror}") from error
+
     def target(self, name: str, rank: int, localid: int) -> Target:
-        """Where a stream of a task goes. Raises OSError where its file cannot be opened."""
+        """Where a stream of a task goes. Raises ValueError where its file cannot be opened."""
         if self._settings is None:
             return _LOGGED[name]
         setting = self._settings[name]
@@ -124,7 +132,11 @@ class Redirect:
         path = expand(setting.path, job, rank, localid) if per_task else expand(setting.path, job)
         file = self._files.get(path)
         if file is None:
-            file = self._files[path] = OutputFile(path, truncate=self._truncate and (job.index == 0 or not shared))
+            truncate = self._truncate and (job.index == 0 or not shared)
+            try:
+                file = self._files[path] = OutputFile(path, truncate=truncate)
+            except OSError as error:
+                raise ValueError(f"{path}: {error.strerror}") from error
         direct = alone and not setting.label
         if not direct:
             file.acquire()
@@ -146,5 +158,5 @@ class Redirect:
         elif per_node and self._mine:
             job.entry(0, "redirect", {"stream": name, "rank": str(IDset(self._mine)), "path": expand(path, job)})
         elif job.index == 0:
-            rank: Any = "0" if job.size == 1 else f"0-{job.size - 1}"
-            job.entry(0, "redirect", {"stream": name, "rank": rank, "path": expand(path, job)})
+            everyone = "0" if job.size == 1 else f"0-{job.size - 1}"
+            job.entry(0, "redirect", {"stream": name, "rank": everyone, "path": expand(path, job)})

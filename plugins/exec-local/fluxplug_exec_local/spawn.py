@@ -13,26 +13,47 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from fluxplug.clock import stopwatch
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 #: Where a command is looked for if the job's environment has no PATH.
 DEFAULT_PATH = "/bin:/usr/bin"
 
-#: What Python or the agent ignores; a task has the normal actions.
-_RESET = tuple(s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP))
+#: What may be ignored here, by Python, by the agent, or since before: a task has the normal actions. (Handlers go with exec.)
+_RESET = tuple(
+    s
+    for s in signal.valid_signals()
+    if s not in (signal.SIGKILL, signal.SIGSTOP)
+    and (signal.getsignal(s) is signal.SIG_IGN or s in (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT, signal.SIGXFSZ))
+)
 _PMI_FD = 3
+
+#: Where a command was found holds for so many seconds, as many jobs of one kind come together.
+FOUND_TIME = 1.0
+MAX_FOUND = 1000
+_found: dict[tuple[str, str], tuple[str, float]] = {}
 
 
 def find_command(name: str, env: Mapping[str, str]) -> str:
     """The path of a command, as a shell finds it. Raises FileNotFoundError or PermissionError."""
     if "/" in name:
         return name
+    search = env.get("PATH", DEFAULT_PATH)
+    now = stopwatch()
+    known = _found.get((name, search))
+    if known is not None and known[1] > now:
+        return known[0]
     found_other = False
-    for folder in env.get("PATH", DEFAULT_PATH).split(":"):
+    for folder in search.split(":"):
         path = f"{folder or '.'}/{name}"
         if os.access(path, os.X_OK):
             if not os.path.isdir(path):  # noqa: PTH112 - the hot path
+                if path[0] == "/":
+                    if len(_found) > MAX_FOUND:
+                        _found.clear()
+                    _found[name, search] = path, now + FOUND_TIME
                 return path
         elif os.access(path, os.F_OK):
             found_other = True
@@ -41,9 +62,9 @@ def find_command(name: str, env: Mapping[str, str]) -> str:
 
 
 def spawn(
-    argv: Sequence[str],
+    argv: list[str],
     env: Mapping[str, str],
-    fds: tuple[int, int, int],
+    fds: Sequence[int],
     pmi: int,
     *,
     limits: Mapping[int, int] | None = None,

@@ -79,8 +79,7 @@ class Stream:
 
     def close(self) -> None:
         """Pass on what is left, tell the end."""
-        self.agent.unwatch(self.fd)
-        os.close(self.fd)
+        self.agent.close(self.fd)
         self.fd = -1
         if self.tail:
             self._pass(self.tail, last=True)
@@ -110,25 +109,21 @@ class Stream:
                 data = b"".join(self.label + line for line in _lines(data))
             self.file.write(data)
             return
-        try:
-            text = data.decode()
-        except UnicodeDecodeError as error:
-            if (
-                not last
-                and error.end == len(data)
-                and error.reason == "unexpected end of data"
-                and len(data) - error.start < 4
-            ):
-                if error.start == 0:
-                    self.tail = data
-                    return
-                held = data[error.start :]
-                self._pass(data[: error.start], last=True)
-                self.tail = held + self.tail
-                return
-            self.job.output(self.name, self.rank, b64encode(data).decode(), len(data), encoding="base64")
+        allowed = self.job.admit(self.name, data)
+        if not allowed:
             return
-        self.job.output(self.name, self.rank, text, len(data))
+        last = last or len(allowed) < len(data)
+        try:
+            self.job.output(self.name, self.rank, allowed.decode())
+        except UnicodeDecodeError as error:
+            if last or error.end != len(allowed) or error.reason != "unexpected end of data":
+                self.job.output(self.name, self.rank, b64encode(allowed).decode(), "base64")
+                return
+            # The rest of the character comes with the next read.
+            if error.start:
+                self.job.output(self.name, self.rank, allowed[: error.start].decode())
+            self.tail = allowed[error.start :] + self.tail
+            self.job.output_left[self.name] += len(allowed) - error.start
 
 
 def _lines(data: bytes) -> list[bytes]:

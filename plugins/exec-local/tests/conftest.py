@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from fluxplug_exec_local.executor import Local
 
-from fluxplug.exec import Host, Launch
+from fluxplug.exec import Ended, Host, Launch
 from fluxplug.testing.executors import StoringSite, launched, resource_set, task_jobspec
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class Stage:
     """One state directory, and the executor that serves it at present."""
 
-    def __init__(self, statedir: Path, ranks: int, **config) -> None:
+    def __init__(self, statedir: Path, ranks: int, host: str = "vm", **config) -> None:
         self.statedir = statedir
-        self.hosts = [Host(rank, "vm") for rank in range(ranks)]
+        self.hosts = [Host(rank, host) for rank in range(ranks)]
         self.config = Local.Config(**({"pretend_hosts": True} | config))
         self.site: StoringSite = None
         self.executor: Local = None
@@ -40,8 +37,10 @@ class Stage:
         await self.open(running)
 
     def launch(self, jobid, *command, ranks="0", cores="0", gpus="", nslots=1, expiration=0.0, **system):
-        R = resource_set(ranks, cores, gpus=gpus, nslots=nslots)
-        return launched(self.executor, Launch(jobid, os.getuid(), R, task_jobspec(*command, **system), expiration))
+        resources = resource_set(ranks, cores, gpus=gpus, nslots=nslots)
+        return launched(
+            self.executor, Launch(jobid, os.getuid(), resources, task_jobspec(*command, **system), expiration)
+        )
 
     async def job(self, *command, **keys):
         """Run one job to its end; its id."""
@@ -50,13 +49,20 @@ class Stage:
         await self.site.ended(self.jobid)
         return self.jobid
 
+    def waiting_bytes(self):
+        """How much is delivered and not committed."""
+        return sum(len(str(reports)) for reports, _, _ in self.site._waiting)
+
+    def waiting_ends(self):
+        return [report.jobid for reports, _, _ in self.site._waiting for report in reports if isinstance(report, Ended)]
+
     def agent_pid(self, rank=0):
         """The process that serves a rank."""
         wanted = [b"fluxplug_exec_local.agent", str(self.statedir).encode(), str(rank).encode()]
-        for name in os.listdir("/proc"):
+        for name in os.listdir("/proc"):  # noqa: PTH208
             if name.isdigit():
                 try:
-                    with open(f"/proc/{name}/cmdline", "rb") as file:
+                    with Path(f"/proc/{name}/cmdline").open("rb") as file:
                         words = file.read().split(b"\0")
                 except OSError:
                     continue

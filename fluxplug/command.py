@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class PluginCommand(ABC):
     """A command. It is made without arguments, once, when its name is the word on the command line.
 
-    `name` is that word; `help` the line that `fluxplug --help` has for it; the docstring is the description in its own help, and what
+    `name` is that word, or `COMMAND.ACTION` for an action of a core command that takes such (`resource.graph`); `help` the line that `fluxplug --help` has for it; the docstring is the description in its own help, and what
     `fluxplug plugins show NAME` prints. `raw` is for commands that read their own options: nothing after the name is parsed, `-h`
     included, and all of it arrives as `args.words`, a list of str.
     """

@@ -4,8 +4,8 @@ A command of core's is a module of this package: its docstring is its descriptio
 does the work. Only the module of the command that is run is imported. Plugins are loaded for any other word, which may be a command of
 theirs (`fluxplug.command`), and for `--help`, which lists those too.
 
-Exit codes: what `run` returns; 2 for a FluxplugError or a wrong command line; 130 when interrupted; 141 when the reader of the output has
-gone. A traceback means a bug.
+Exit codes: what `run` returns; 2 for a FluxplugError or a wrong command line; 1, as in Flux, for a FluxplugError of a command that asks an
+instance; 130 when interrupted; 141 when the reader of the output has gone. A traceback means a bug.
 """
 
 from __future__ import annotations
@@ -30,13 +30,19 @@ class Command(NamedTuple):
     """Where a command lives, what it is for, and whether plugins add options to it (`fluxplug_add_options`).
 
     A command with plugin options finds the loaded plugins, as chosen by its `--config`, in `args.plugins`. One that is `raw` reads its words
-    itself: its module has `main(name, words) -> int` and nothing else of what is said above.
+    itself: its module has `main(name, words) -> int` and nothing else of what is said above. `live`: it asks an instance, which `--uri` names.
+    Actions of a command with `plugin_actions` that are not in its module's ACTIONS are commands of plugins, named `COMMAND.ACTION`. `other`
+    is what the word means where one of the options `other_options` is given.
     """
 
     module: str
     help: str
     plugin_options: bool = False
     raw: bool = False
+    live: bool = False
+    plugin_actions: bool = False
+    other: Command | None = None
+    other_options: tuple[str, ...] = ()
 
 
 _SUBMISSION = "fluxplug.cli.submission.command"
@@ -50,10 +56,32 @@ COMMANDS = {
     "batch": Command(_SUBMISSION, "submit a script that runs in an instance of its own", raw=True),
     "alloc": Command(_SUBMISSION, "start an instance, and attach to it", raw=True),
     "bulksubmit": Command(_SUBMISSION, "submit a job for each of many inputs", raw=True),
+    "jobs": Command("fluxplug.cli.jobs", "list jobs", live=True),
+    "job": Command("fluxplug.cli.job", "look at jobs and control them, one by one", live=True),
+    "pgrep": Command("fluxplug.cli.pgrep", "find jobs by name", live=True),
+    "pkill": Command("fluxplug.cli.pkill", "cancel jobs by name", live=True),
+    "cancel": Command("fluxplug.cli.cancel", "cancel jobs", live=True),
+    "kill": Command("fluxplug.cli.kill", "send a signal to running jobs", live=True),
+    "watch": Command("fluxplug.cli.watch", "show the output of jobs until they end", live=True),
+    "update": Command("fluxplug.cli.update", "change a job's time limit", live=True),
+    "events": Command("fluxplug.cli.events", "show what happens, as it happens", live=True),
+    "top": Command("fluxplug.cli.top", "watch the instance on a live screen", live=True),
+    "exec": Command("fluxplug.cli.exec", "run a command on nodes", live=True),
+    "resource": Command("fluxplug.cli.resource", "show the machine, drain nodes", live=True, plugin_actions=True),
+    "queue": Command("fluxplug.cli.queue", "list queues; open, close, start and stop them", live=True),
+    "stats": Command("fluxplug.cli.stats", "show figures of the instance", live=True),
+    "uri": Command("fluxplug.cli.uri", "print where an instance is reached", live=True),
+    "shutdown": Command("fluxplug.cli.shutdown", "end the instance", live=True),
     "simulate": Command("fluxplug.cli.simulate", "schedule a workload log in virtual time", plugin_options=True),
-    "explain": Command("fluxplug.cli.explain", "say why a job is not running, and when it will", plugin_options=True),
+    "explain": Command(
+        "fluxplug.cli.explain",
+        "say why a job is not running, and when it will",
+        live=True,
+        other=Command("fluxplug.cli.explain_simulated", "the same in a simulation", plugin_options=True),
+        other_options=("--at", "--job", "--queued", "--config"),
+    ),
     "plugins": Command("fluxplug.cli.plugins", "list the installed plugins, or show one"),
-    "config": Command("fluxplug.cli.config", "check a configuration file"),
+    "config": Command("fluxplug.cli.config", "check a configuration file, or show that of an instance"),
     "jobspec": Command("fluxplug.cli.jobspec", "check a jobspec"),
     "workload": Command("fluxplug.cli.workload", "generate a workload log"),
     "completion": Command("fluxplug.cli.completion", "print a completion script for a shell"),
@@ -70,7 +98,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:  # argparse: help, version, or a wrong command line
         return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
     except FluxplugError as error:
-        return fail(command, str(error))
+        return fail(
+            command, str(error), getattr(error, "exit_code", 1 if _is_live(_chosen(words, command), error) else 2)
+        )
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -90,9 +120,26 @@ def fail(command: str, text: str, code: int = 2) -> int:
     return code
 
 
+def _chosen(words: list[str], command: str) -> Command | None:
+    chosen = COMMANDS.get(command)
+    if chosen is not None and chosen.other is not None:
+        given = {word.partition("=")[0] for word in words}
+        return chosen.other if given.intersection(chosen.other_options) else chosen
+    return chosen
+
+
+def _is_live(chosen: Command | None, error: FluxplugError) -> bool:
+    if chosen is not None and chosen.live:
+        return True
+    from fluxplug.errors import ApiError, ConnectionFailedError  # noqa: PLC0415 - only in errors
+
+    return isinstance(error, (ApiError, ConnectionFailedError))
+
+
 def _run(words: list[str], command: str) -> int:
-    if words[:1] == [command] and command in COMMANDS and COMMANDS[command].raw:  # without the cost of all parsers
-        return int(importlib.import_module(COMMANDS[command].module).main(command, words[1:]))
+    chosen = _chosen(words, command)
+    if chosen is not None and words[0] == command:  # without the cost of all parsers
+        return _run_own(chosen, command, words[1:])
     parser = argparse.ArgumentParser(
         prog="fluxplug",
         description="A job scheduler for clusters, made of plugins.",
@@ -100,26 +147,40 @@ def _run(words: list[str], command: str) -> int:
     )
     parser.add_argument("--version", action="version", version=f"fluxplug {__version__}")
     subparsers = parser.add_subparsers(title="commands", dest="command", metavar="COMMAND")
-    known = {name: _subparser(subparsers, name, about.help) for name, about in COMMANDS.items()}
+    for name, about in COMMANDS.items():
+        _subparser(subparsers, name, about.help)
     if not command:
         if {"-h", "--help"} & set(words):
             _list_plugin_commands(subparsers)
         parser.parse_args(words)  # --help, --version, or a wrong option
         parser.print_help(sys.stderr)
         return 2
-    if command not in known:
+    if chosen is None:
         return _run_plugin_command(parser, subparsers, words, command)
-    chosen = COMMANDS[command]
-    if chosen.raw:
-        parser.parse_args(words[: words.index(command)])  # --version, --help, or a wrong option
-        parser.error(f"options of {command} come after it")
+    parser.parse_args(words[: words.index(command)])  # --version, --help, or a wrong option
+    return parser.error(f"options of {command} come after it")
+
+
+def _run_own(chosen: Command, name: str, words: list[str]) -> int:
+    """Run a command of core's with the words after its name."""
     module = importlib.import_module(chosen.module)
-    known[command].description = module.__doc__
-    module.add_arguments(known[command])
+    if chosen.raw:
+        return int(module.main(name, words))
+    if chosen.plugin_actions and words and not words[0].startswith("-") and words[0] not in module.ACTIONS:
+        parser = argparse.ArgumentParser(prog="fluxplug")
+        subparsers = parser.add_subparsers(dest="command")
+        return _run_plugin_command(parser, subparsers, [f"{name}.{words[0]}", *words[1:]], f"{name}.{words[0]}")
+    parser = argparse.ArgumentParser(
+        prog=f"fluxplug {name}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
     if not chosen.plugin_options:
         return int(module.run(parser.parse_args(words)))
     plugins = _load_plugins(words)
-    plugins.add_options(command, known[command])
+    plugins.add_options(name, parser)
     try:
         return int(module.run(parser.parse_args(words, argparse.Namespace(plugins=plugins))))
     finally:
@@ -136,7 +197,7 @@ def _list_plugin_commands(subparsers: argparse._SubParsersAction[argparse.Argume
         fail("", f"commands of plugins are not listed: {error}")
         return
     for name, one in found.items():
-        _subparser(subparsers, name, one.cls.help)
+        _subparser(subparsers, name.replace(".", " "), one.cls.help)
 
 
 def plugin_commands(plugins: Plugins) -> dict[str, Registered]:
@@ -163,12 +224,18 @@ def _run_plugin_command(
     if name not in found:
         from fluxplug.suggest import instead  # noqa: PLC0415 - only in errors
 
+        first, dot, action = name.partition(".")
+        if dot and first in COMMANDS and COMMANDS[first].plugin_actions:
+            actions = [*importlib.import_module(COMMANDS[first].module).ACTIONS]
+            actions += [one.partition(".")[2] for one in found if one.startswith(f"{first}.")]
+            raise FluxplugError(f"there is no such action{instead(action, actions, 'actions')}")
         raise FluxplugError(f"there is no such command{instead(name, [*COMMANDS, *found], 'commands')}")
     command: PluginCommand = found[name].cls()
-    own = _subparser(subparsers, name, command.help)
+    own = _subparser(subparsers, name.replace(".", " "), command.help)
     own.description = type(command).__doc__
     given = argparse.Namespace(plugins=plugins)
     at = words.index(name)
+    words = [*words[:at], name.replace(".", " "), *words[at + 1 :]]
     if getattr(command, "raw", False):
         given.words = words[at + 1 :]
         words = words[: at + 1]  # what is before the name is for the frame

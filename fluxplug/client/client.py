@@ -301,6 +301,8 @@ def _api_error(document: Any, status: int) -> FluxplugError:
         code = _ERRNO.get(status, errno.EIO)
     if not isinstance(text, str) or not text:
         text = f"{os.strerror(code)} (the instance answered {status} and gave no reason)"
+    if status == 401:
+        text += "; FLUXPLUG_TOKEN, or the file that FLUXPLUG_TOKEN_FILE names, must have the token of the instance"
     return ApiError(code, text, status)
 
 

@@ -118,6 +118,15 @@ class InstanceConfig:
     pass_slice: float = option(
         0.005, help="how long a scheduling pass may take before requests are attended to", unit="seconds", min=0
     )
+    housekeeping: tuple[str, ...] = option(
+        (), help="a command with its arguments that runs on each node after a job, before the node serves others"
+    )
+    housekeeping_release_after: float | None = option(
+        None,
+        help="nodes whose housekeeping has ended so long after the job serve again, however long others take; unset: all at once",
+        unit="seconds",
+        min=0,
+    )
     output_limit: int = option(
         2**30, help="standard output and error of one job that are kept; the rest is cut off", unit="bytes", min=0
     )

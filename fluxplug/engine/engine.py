@@ -68,6 +68,7 @@ class Engine(Moves):
         self.jobs: dict[int, Job] = {}
         self.running: dict[int, Job] = {}
         self.parked: dict[int, Job] = {}
+        self.kept: dict[int, Any] = {}
         self.gain = 0
         self.freed = False
         self.down = 0
@@ -97,6 +98,7 @@ class Engine(Moves):
             ev.NodesUp: self._nodes_up,
             ev.Running: self._is_running,
             ev.Released: self._released,
+            ev.Vacated: self._vacated,
             ev.Adopt: self._adopt,
             ev.StopQueue: self._stop_queue,
             ev.StartQueue: self._start_queue,
@@ -210,7 +212,11 @@ class Engine(Moves):
         if job is None:
             raise EngineError(f"job {event.jobid} ended, but it was not running")
         del self.jobs[event.jobid]
-        self.pool.free(event.jobid, final=True)
+        if event.keep:
+            self.kept[event.jobid] = job.R.copy()
+            self.pool.update_expiration(event.jobid, event.until)
+        else:
+            self.pool.free(event.jobid, final=True)
         self.gain += 1
         if job.ends != event.time:
             self.freed = True
@@ -250,6 +256,23 @@ class Engine(Moves):
         self._wake()
         if self._logging:
             self._log(job, "release", {"ranks": event.ranks, "final": False})
+
+    def _vacated(self, event: ev.Vacated) -> None:
+        kept = self.kept.get(event.jobid)
+        ranks = set(self._parse_ranks(event.ranks))
+        if kept is None or not ranks or not ranks.issubset(kept.ranks):
+            raise EngineError(f"nothing is kept of job {event.jobid} on ranks {event.ranks!r}")
+        left = sorted(set(kept.ranks) - ranks)
+        if left:
+            part = kept.copy()
+            part.remove_ranks(left)
+            self.pool.free(event.jobid, part)
+            kept.remove_ranks(sorted(ranks))
+        else:
+            self.pool.free(event.jobid, final=True)
+            del self.kept[event.jobid]
+        self.freed = True
+        self._wake()
 
     def _adopt(self, event: ev.Adopt) -> None:
         if event.jobid in self.jobs or event.queue not in self.queues:
@@ -454,7 +477,7 @@ class Engine(Moves):
                     promised[job.jobid] = job.reserved
         assert promised == dict(self.pool.reservations()), (promised, self.pool.reservations())
         assert set(self.running) == {j.jobid for j in self.jobs.values() if j.state in (State.RUN, State.CLEANUP)}
-        assert set(self.running) == {jobid for jobid, _ in self.pool.job_end_times()}
+        assert {*self.running, *self.kept} == {jobid for jobid, _ in self.pool.job_end_times()}
         assert set(self.parked) == {j.jobid for j in self.jobs.values() if j.parked}
         assert pending.isdisjoint(self.parked)
         for job in self.jobs.values():

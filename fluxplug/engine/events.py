@@ -28,11 +28,16 @@ class Submit(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A running job has left its resources; `status` is the wait status of its tasks."""
+    """A running job has left its resources; `status` is the wait status of its tasks.
+
+    `keep`: the job is over, but its resources are not to be given to others before `Vacated`, which is expected to come at the instant `until`.
+    """
 
     time: float
     jobid: int
     status: int = 0
+    keep: bool = False
+    until: float = 0.0
 
 
 class Cancel(NamedTuple):
@@ -108,6 +113,14 @@ class Released(NamedTuple):
     ranks: str
 
 
+class Vacated(NamedTuple):
+    """Ranks (idset text) that were kept after a job's end can serve others."""
+
+    time: float
+    jobid: int
+    ranks: str
+
+
 class Adopt(NamedTuple):
     """A job runs since before this engine was made, on `R` (of the pool's class), up to `ends` (infinite without a limit).
 
@@ -150,7 +163,7 @@ class Pass(NamedTuple):
 
 Event = (
     Submit | Ended | Cancel | SetUrgency | SetPriority | DependencyMet | SetLimit | NodesDown | NodesUp
-    | Running | Released | Adopt | StopQueue | StartQueue | Pass
+    | Running | Released | Vacated | Adopt | StopQueue | StartQueue | Pass
 )  # fmt: skip
 
 

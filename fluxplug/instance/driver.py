@@ -29,6 +29,7 @@ from fluxplug.engine.states import InvalidTransitionError
 from fluxplug.instance import record as rec
 from fluxplug.instance.errors import RequestError
 from fluxplug.instance.estimates import Estimates
+from fluxplug.instance.housekeeping import EXPECTED, Housekeeping
 from fluxplug.instance.jobs import DEBUG, WAITABLE, Intake, LiveJob, encode, entry
 from fluxplug.instance.store import EVENTLOG, INSTANCE, Batch, StoreError
 
@@ -49,7 +50,7 @@ MAX_PURGE = 5000
 class Driver:
     """One engine, one store, one executor, and the jobs that are not over."""
 
-    def __init__(self, intake: Intake, *, streams: Streams, log: Callable[[str, str], None], slice_: float) -> None:
+    def __init__(self, intake: Intake, *, streams: Streams, log: Callable[[str, str], None]) -> None:
         self.intake = intake
         self.engine: Engine = intake.engine
         self.store: Store = intake.store
@@ -67,7 +68,9 @@ class Driver:
         self.counts = {"successful": 0, "failed": 0, "canceled": 0, "timeout": 0, "inactive_purged": 0}
         self.waitables: dict[int, dict[str, Any]] = {}
         self.stuck: str | None = None
-        self._slice = slice_
+        config = intake.config.instance
+        self.housekeeping = Housekeeping(self, config.housekeeping, config.housekeeping_release_after)
+        self._slice = config.pass_slice
         self._inbox: deque[Callable[[float], None]] = deque()
         self._fresh: deque[LiveJob] = deque()
         self.batch = Batch()
@@ -211,12 +214,16 @@ class Driver:
         return max(self.clock.now(), self.engine.now)
 
     def _next_time(self) -> float:
-        return min(self.engine.next_due(), self.dependencies.next_time(), self._next_changes)
+        return min(
+            self.engine.next_due(), self.dependencies.next_time(), self._next_changes, self.housekeeping.next_time()
+        )
 
     def _feed(self, now: float) -> None:
         inbox, fresh, handle = self._inbox, self._fresh, self.handle
         for news in self.dependencies.due(now):
             self._news(news, now)
+        if self.housekeeping.next_time() <= now:
+            self.housekeeping.release(now)
         if self._next_changes <= now:
             for event in self.priorities.changes(list(self.engine.jobs.values()), now):
                 handle(event)
@@ -323,6 +330,7 @@ class Driver:
     def _report(self, report: ex.Report, now: float) -> None:
         live = self.jobs.get(report.jobid)
         if live is None:
+            self.housekeeping.report(report, now)
             return
         kind = type(report)
         if kind is ex.Entry:
@@ -337,11 +345,33 @@ class Driver:
             elif kind is ex.Released:
                 self.handle(ev.Released(now, report.jobid, report.ranks))  # type: ignore[union-attr]
             else:
+                if report.lost:  # type: ignore[union-attr]
+                    self._requeue(live, now)
                 if self.priorities.watches:
                     self.priorities.plugin.ended(self.engine.jobs[report.jobid], now)
-                self.handle(ev.Ended(now, report.jobid, report.status))  # type: ignore[union-attr]
+                self._end(live, report.status, now, lost=report.lost)  # type: ignore[union-attr]
         except (EngineError, InvalidTransitionError) as error:
             self.log("error", f"executor {self.executor.name if self.executor else ''}: {error}")
+
+    def _end(self, live: LiveJob, status: int, now: float, *, lost: bool) -> None:
+        if not self.housekeeping.command or lost:  # on a lost host nothing runs
+            self.handle(ev.Ended(now, live.jobid, status))
+            return
+        self.handle(ev.Ended(now, live.jobid, status, keep=True, until=now + EXPECTED))
+        self._launches += self.housekeeping.begin(live, now)
+
+    def _requeue(self, live: LiveJob, now: float) -> None:
+        """Submit a job that was lost with its host anew, where its jobspec allows: `attributes.system.requeue`, true (once) or a number of times."""
+        again = self.intake.again(live)
+        if again is None:
+            return
+        try:
+            fresh = self.intake.take(again, live.record["urgency"], live.flags, live.record["userid"], self.batch)
+        except RequestError as error:
+            self.write(live, now, "memo", {"requeue": f"refused: {error.message}"})
+            return
+        self._fresh.append(fresh)
+        self.write(live, now, "memo", {"requeue": rec.f58(fresh.jobid)})
 
     def raise_exception(self, live: LiveJob, kind: str, severity: int, note: str, now: float) -> None:
         """An exception of a job: a fatal one (severity 0) ends it."""

@@ -118,7 +118,7 @@ class Instance:
             power=power,
         )
         self.streams = Streams()
-        self.driver = Driver(self.intake, streams=self.streams, log=self.log, slice_=config.instance.pass_slice)
+        self.driver = Driver(self.intake, streams=self.streams, log=self.log)
         self.requests = Requests(self.driver)
         self.failed = ""
         self.on_failure: Callable[[str, bool], None] = lambda reason, leave: None  # noqa: ARG005

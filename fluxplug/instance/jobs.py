@@ -247,6 +247,17 @@ class Intake:
                 found["attributes"]["system"]["environment"] = decode(environment)
         return found
 
+    def again(self, live: LiveJob) -> dict[str, Any] | None:
+        """The jobspec with which a lost job is submitted once more; None where it is not to be."""
+        jobspec = self.jobspec(live)
+        system = dict(jobspec["attributes"]["system"])
+        times = system.pop("requeue", 0)
+        if not isinstance(times, int) or times < 1 or live.record.get("exception_type") != "exec":
+            return None
+        if times > 1:
+            system["requeue"] = times - 1
+        return {**jobspec, "attributes": {**jobspec["attributes"], "system": system}}
+
     def update(self, live: LiveJob, updates: Mapping[str, Any], batch: Batch) -> None:
         """Write changes of an active job's jobspec to the store. Values have been checked."""
         jobspec = self.jobspec(live)

@@ -76,7 +76,7 @@ class Requests:
     def list_jobs(
         self, max_entries: int, attrs_: Any, since: float, constraint: Any, ids: list[int] | None
     ) -> list[dict[str, Any]]:
-        """Jobs in listing order: pending by priority, running and inactive newest first (RFC 43)."""
+        """Jobs in listing order: pending by priority, running and inactive newest first (RFC 43). `since` leaves out what ended before."""
         wanted = check_attributes(attrs_)
         test = compile_constraint(constraint or {})
         intake = self.driver.intake
@@ -84,12 +84,10 @@ class Requests:
             records = (intake.record(jobid) for jobid in ids)
             return [self._show(record, wanted) for record in records if record is not None and test(record)]
         limit = max_entries or MAX_LISTED
-        found = []
-        if not since:
-            there = (*self.driver.jobs.values(), *intake.ending.values())
-            chosen = [live.record for live in there if test(live.record)]
-            chosen.sort(key=listing_key)
-            found = [self._show(record, wanted) for record in chosen[:limit]]
+        there = (*self.driver.jobs.values(), *intake.ending.values())
+        chosen = [live.record for live in there if test(live.record)]
+        chosen.sort(key=listing_key)
+        found = [self._show(record, wanted) for record in chosen[:limit]]
         if len(found) < limit and not _active_only(constraint):
             for _, row in self.driver.store.ended(since):
                 record = decode(row)
@@ -325,6 +323,8 @@ class Requests:
         whole = self.driver.resources.whole
         down = whole.copy_ranks(self.driver.resources.ranks.difference(self.driver.resources.schedulable()))
         allocated = held(live.document for live in self.driver.jobs.values() if live.document is not None)
+        for kept in self.driver.engine.kept.values():
+            allocated.append(kept.to_dict())
         up = whole.diff(down)
         return {"all": whole, "up": up, "down": down, "allocated": allocated, "free": up.diff(allocated)}
 
@@ -342,7 +342,7 @@ class Requests:
             "offline": str(offline),
             "exclude": str(resources.excluded),
             "torpid": "",
-            "housekeeping": "",
+            "housekeeping": str(self.driver.housekeeping.ranks),
             "allocated": str(allocated),
             "drain": resources.drain_table(),
         }

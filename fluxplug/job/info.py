@@ -389,7 +389,7 @@ class JobInfo(dict[str, Any]):
     def to_dict(self, filtered: bool = True) -> dict[str, Any]:
         """The job as plain JSON, states and results by name; `filtered` adds `jobid` (F58) and leaves out what is unset."""
         shown: dict[str, Any] = {name: getattr(self, name) for name in _SHOWN}
-        shown["id"] = int(self["id"])
+        shown["id"] = int(self.id)
         shown["dependencies"] = list(self.get("dependencies") or [])
         shown["annotations"] = self.get("annotations") or {}
         shown["exception"] = self.exception.to_dict()

@@ -9,6 +9,7 @@ from fluxplug.clock import SystemClock
 from fluxplug.constants import FLUX_JOB_STATE_INACTIVE, FLUX_JOBID_ANY
 from fluxplug.future import Future
 from fluxplug.job.control import path
+from fluxplug.job.ends import when_over
 from fluxplug.job.info import JobInfo
 from fluxplug.values.jobid import JobID
 
@@ -35,13 +36,22 @@ class JobWaitFuture(Future[JobWaitResult]):
 class JobResultFuture(Future[dict[str, Any]]):
     """The future of `result_async`."""
 
+    def __init__(self, flux_handle: Flux, jobid: int | str) -> None:
+        where = f"{path(jobid)}/result"
+        super().__init__(flux_handle, lambda: flux_handle.client.get(where, within=None, resume=True))
+        self.jobid = JobID(jobid)
+
+    def _start(self) -> None:
+        if self._claim():
+            when_over(self._handle, int(self.jobid), self)
+
     def get_dict(self) -> dict[str, Any]:
         """Wait for the end of the job: id, result (a number), t_submit, t_run, t_cleanup, waitstatus, exception_occurred, ..."""
-        return self.get()
+        return plain(self.get())
 
     def get_info(self) -> JobInfo:
         """Wait for the end of the job. The JobInfo has what `result` says."""
-        return JobInfo({"state": FLUX_JOB_STATE_INACTIVE, **self.get()})
+        return JobInfo({"state": FLUX_JOB_STATE_INACTIVE, **self.get_dict()})
 
 
 def wait(flux_handle: Flux, jobid: int | str = FLUX_JOBID_ANY) -> JobWaitResult:
@@ -75,8 +85,7 @@ def result(flux_handle: Flux, jobid: int | str, flags: int = 0) -> JobInfo:
 
 def result_async(flux_handle: Flux, jobid: int | str, flags: int = 0) -> JobResultFuture:  # noqa: ARG001 - Flux's signature
     """As `result`, without waiting."""
-    where = f"{path(jobid)}/result"
-    return JobResultFuture(flux_handle, lambda: plain(flux_handle.client.get(where, within=None, resume=True)))
+    return JobResultFuture(flux_handle, jobid)
 
 
 def get_job(flux_handle: Flux, jobid: int | str) -> dict[str, Any] | None:

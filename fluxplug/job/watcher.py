@@ -6,6 +6,7 @@ Nothing polls. Jobs that were over before they were added are found by one listi
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 from collections import deque
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from fluxplug.clock import SystemClock
 from fluxplug.constants import FLUX_JOB_STATE_INACTIVE
+from fluxplug.errors import ApiError, ConnectionFailedError
 from fluxplug.job.event import is_fatal, watch_log
 from fluxplug.job.info import JobInfo
 from fluxplug.job.progress import Progress
@@ -225,6 +227,8 @@ class JobWatcher:
                         job.meanwhile.append(line["event"])
                     else:
                         self._event(job, line["event"])
+        if not self._stopped:
+            raise ConnectionFailedError(errno.ECONNRESET, f"{self.handle.client.uri}: the instance has ended")
 
     def _catch_up(self) -> None:
         """What had happened to jobs before they were added, once the journal is live: nothing falls between the two."""
@@ -240,7 +244,7 @@ class JobWatcher:
             for job in jobs:
                 info = known.get(job.jobid)
                 if info is None:
-                    raise FileNotFoundError(2, f"unknown job id {job.jobid}")
+                    raise ApiError(errno.ENOENT, f"unknown job id {job.jobid}")
                 self._found(job, info)
 
     def _found(self, job: _Job, info: JobInfo) -> None:

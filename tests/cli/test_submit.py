@@ -167,11 +167,13 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("prog", "words"), [("submit", ["a"]), ("run", ["a"]), ("alloc", ["-n1"]), ("bulksubmit", ["a", ":::", "1"])]
     )
-    def test_without_a_server(self, prog, words, fluxplug):
-        text = "there is no server to submit to; --dry-run prints the jobspec instead of submitting it"
+    def test_without_an_instance(self, prog, words, fluxplug, monkeypatch):
+        monkeypatch.delenv("FLUXPLUG_URI", raising=False)
+        monkeypatch.delenv("FLUX_URI", raising=False)
+        text = "no instance to talk to: FLUXPLUG_URI is not set; `fluxplug start` starts one, --uri names another"
         assert fluxplug(prog, *words) == (1, [], f"fluxplug {prog}: {text}\n")
 
-    def test_a_mistake_comes_before_the_missing_server(self, fluxplug):
+    def test_a_mistake_comes_before_the_missing_instance(self, fluxplug):
         assert "--ntasks=x" in fluxplug("submit", "-nx", "a")[2]
 
 

@@ -86,3 +86,20 @@ def test_a_pass_in_steps_does_what_a_whole_one_does(bench):
     assert stepped.engine.snapshot() == whole.engine.snapshot()
     stepped.engine.check()
     stepped.engine.handle(ev.Cancel(1, 3))
+
+
+def test_what_is_kept_after_a_job_serves_others_when_it_is_vacated(bench):
+    run = bench("easy", nodes=4)
+    run(run.submit(0, 1, 3, 100), run.submit(0, 2, 4, 10))
+    assert run(ev.Ended(50, 1, keep=True, until=60)) == []
+    assert run.names(1)[-1] == "clean"
+    assert run.promised() == {2: 60}
+    assert run(ev.Vacated(55, 1, "0,2")) == []
+    assert run(run.submit(56, 3, 2, 1)) == [3]
+    for ranks in ("0", "7", ""):
+        with pytest.raises(EngineError, match="nothing is kept"):
+            run.engine.handle(ev.Vacated(56, 1, ranks))
+    run(ev.Ended(57, 3))
+    assert run(ev.Vacated(65, 1, "1")) == [2]
+    run(ev.Ended(75, 2))
+    assert run.pool.job_end_times() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,9 +19,9 @@ from fluxplug.queue import QueueList
 from fluxplug.resource import ResourceJournalConsumer, resource_list, resource_status
 
 
-def start(statedir):
+def start(statedir, *options):
     """A server on two pretended hosts, ready when this returns."""
-    program = [sys.executable, "-m", "fluxplug", "start", "--test-size", "2", "--statedir", str(statedir), "--verbose"]
+    program = [sys.executable, "-m", "fluxplug", "start", "--test-size", "2", "--statedir", str(statedir), *options]
     with (statedir.parent / "server-log").open("ab") as log:
         server = subprocess.Popen(program, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
     try:
@@ -42,9 +43,9 @@ def end(server):
 
 
 @contextmanager
-def serving(statedir):
+def serving(statedir, *options):
     """A list of the server, for whoever replaces it; the last one is ended in the end, with its agents."""
-    servers = [start(statedir)]
+    servers = [start(statedir, *options)]
     try:
         yield servers
     finally:
@@ -237,6 +238,20 @@ def test_a_server_is_killed_and_comes_back(tmp_path):
             seen.append(consumer.poll(10).name)
         assert seen == ["submit", *names]
         consumer.stop()
+
+
+def test_a_port_and_a_token(tmp_path, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = "{}:{}".format(*free.getsockname())
+    statedir = tmp_path / "state"
+    with serving(statedir, "--listen", address):
+        monkeypatch.delenv("FLUXPLUG_TOKEN", raising=False)
+        with pytest.raises(PermissionError, match="FLUXPLUG_TOKEN_FILE"):
+            Flux(f"http://{address}")
+        monkeypatch.setenv("FLUXPLUG_TOKEN_FILE", str(statedir / "token"))
+        h = Flux(f"http://{address}")
+        assert list(job.output_watch_lines(h, job.submit(h, sh("echo a")))) == [("stdout", "a")]
 
 
 def test_an_answer_that_is_lost(tmp_path):

@@ -191,6 +191,35 @@ def test_time_limits_of_futures(instance, h):
     assert h.reactor_run() == 0
 
 
+def test_ends_of_many_jobs_are_one_stream(instance, h):
+    ids = [instance.add(events=RUN) for _ in range(300)]
+    got = []
+    for jobid in [*ids, ids[0], 5]:
+        job.result_async(h, jobid).then(
+            lambda future: got.append(future.error_string() or future.get_info().returncode)
+        )
+    instance.log(ids[0], *ended())
+    thread = later(lambda: [instance.log(jobid, *ended(3 << 8)) for jobid in ids[1:]])
+    assert h.reactor_run() == 302
+    thread.join()
+    assert sorted(got, key=str) == [0, 0, *[3] * 299, "unknown job id"]
+    streams = [path for _, path, _ in instance.asked if path == "/v1/events"]
+    assert len(streams) <= 2
+    assert job.result_async(h, ids[5]).wait_for(10).get_dict()["id"] == ids[5]
+    assert {thread.name for thread in threading.enumerate()} & {"fluxplug-future"} == set()
+
+
+def test_the_instance_ends_while_jobs_run(instance, h):
+    future = job.result_async(h, instance.add(events=RUN))
+    assert not future.is_ready()
+    later(lambda: future.wait_for(10))
+    with instance.changed:
+        instance.closing = True
+        instance.changed.notify_all()
+    with pytest.raises(ConnectionFailedError, match="has ended"):
+        future.wait_for(10).get()
+
+
 # Changing jobs.
 
 

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from fluxplug.errors import ConnectionFailedError
 from fluxplug.job import JobWatcher
 from fluxplug.job.progress import Progress
 
@@ -152,6 +153,17 @@ def test_faults(instance, watcher, h):
     jobid = instance.add(events=[*RUN, *ended()], output=[HEADER, data("a\n")])
     with pytest.raises(OSError, match="No space left"):
         JobWatcher(h, jobs=[jobid], stdout=Full()).wait(10)
+
+
+def test_the_instance_ends(instance, watcher):
+    watched = watcher(jobs=[instance.add()]).start()
+    with pytest.raises(TimeoutError):
+        watched.wait(0.05)
+    with instance.changed:
+        instance.closing = True
+        instance.changed.notify_all()
+    with pytest.raises(ConnectionFailedError, match="has ended"):
+        watched.wait(10)
 
 
 def test_progress(instance, watcher):

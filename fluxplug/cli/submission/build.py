@@ -53,7 +53,7 @@ def build(
 
 def _common(prog: str, args: Namespace) -> dict[str, Any]:
     source = args.input
-    if source and _is_idset(source):
+    if source and is_idset(source):
         if prog != "run":
             raise JobError(f"--input={source}: per-task input not supported for {prog}")
         source = None  # which tasks get the input is a matter of attaching to the job
@@ -70,7 +70,8 @@ def _common(prog: str, args: Namespace) -> dict[str, Any]:
     }
 
 
-def _is_idset(text: str) -> bool:
+def is_idset(text: str) -> bool:
+    """Whether the value of --input is a set of tasks, and no file."""
     if not text[0].isdigit() and text[0] != "[":
         return False
     from fluxplug.values.idset import decode  # noqa: PLC0415 - few jobs have input from a file

@@ -1,7 +1,7 @@
 """`fluxplug submit`, `run`, `batch`, `alloc` and `bulksubmit`: from the words of a command line to jobspecs, and what is done with them.
 
 Exit codes: 0; 2 for a command line that cannot be understood (an option that there is not, a value that an option does not take), as all
-commands have it; 1 for one that makes no job, as in Flux. There is no server to submit to yet, so that without --dry-run the last step fails.
+commands have it; 1 for one that makes no job, as in Flux. Nothing is submitted before every job of the command line has been made.
 """
 
 from __future__ import annotations
@@ -36,7 +36,10 @@ _OF_THE_WHOLE = (
     "jps",
     "log",
     "log_stderr",
+    "uri",
 )
+# Of these, the ones that may have templates.
+_FILLED = ("log", "log_stderr")
 
 
 class _Job(NamedTuple):
@@ -76,17 +79,20 @@ def _run(prog: str, words: Sequence[str]) -> int:
         script = read_script(args.wrap, split.command)
         args = parser.parse([*_directives(parser, script), *split.options])
     from fluxplug.cli.submission.build import build  # noqa: PLC0415 - not for --help
+    from fluxplug.cli.submission.send import Ready, send  # noqa: PLC0415
 
+    ready: list[Ready] = []
     for job in _jobs(prog, args, split):
         show = prog == "bulksubmit" and (args.dry_run or args.verbose)
         if show:
             print(f"bulksubmit: submit {job.shown}", file=sys.stderr)
         parser.convert(job.args)
         jobspec = build(prog, job.args, registry, script, job.cc)
-        if not args.dry_run:
-            raise JobError("there is no server to submit to; --dry-run prints the jobspec instead of submitting it")
-        _print(jobspec)
-    return 0
+        if args.dry_run:
+            _print(jobspec)
+        else:
+            ready.append(Ready(job.args, jobspec))
+    return send(prog, args, ready)
 
 
 def _print(jobspec: JobspecV1) -> None:
@@ -222,7 +228,7 @@ def _filled(
     if names or inputs is not None:
         from fluxplug.cli.submission.templates import fill_all  # noqa: PLC0415
 
-        whole = {key: values.pop(key) for key in _OF_THE_WHOLE if key in values}
+        whole = {key: values.pop(key) for key in _OF_THE_WHOLE if key in values and key not in _FILLED}
         fill_all(values, names, inputs, defined)
         values.update(whole)
     else:

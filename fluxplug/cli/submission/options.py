@@ -237,6 +237,7 @@ TABLE = (
     _flag("--dry-run", "dry_run", OTHER, "print the jobspec as JSON, one line a job, and submit nothing"),
     _flag("--quiet", "quiet", OTHER, "do not print the job id"),
     _flag("--verbose -v", "verbose", OTHER, "say more; repeat for still more", (*SUBMIT, "alloc"), counted=True),
+    _value("--uri", "uri", OTHER, "URI", "where the instance is", default="FLUXPLUG_URI"),
     _flag("--list-plugins", "list_plugins", OTHER, "print the submission plugins, where they come from, and their options"),
     _value("--help -h", "help", OTHER, "OPTION", "show this text, or what there is to say about one option", bare=""),
 )  # fmt: skip

@@ -6,7 +6,6 @@ What does not fit the pipe waits in memory, and beyond a limit in an unlinked fi
 from __future__ import annotations
 
 import os
-import tempfile
 from select import EPOLLOUT
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +40,8 @@ class Stdin:
         self._eof = eof
         if self._file is not None or len(self._buffer) + len(data) > MAX_MEMORY:
             if self._file is None:
+                import tempfile  # noqa: PLC0415 - loads much, and large inputs are rare
+
                 self._file = tempfile.TemporaryFile(buffering=0, dir=f"{self._agent.statedir}/tmp")  # noqa: SIM115
             self._file.seek(0, os.SEEK_END)
             self._file.write(data)

@@ -1,4 +1,4 @@
-"""The resource graph as a fluxplug plugin: readers, matcher, writers, the pool `graph`, the commands `resource` and `resource-query`, and `ReapiCli`."""
+"""The resource graph as a fluxplug plugin: readers, matcher, writers, the pool `graph`, the commands `resource discover`, `resource graph` and `resource-query`, and `ReapiCli`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from fluxplug.hookspecs import hookimpl
 
 @hookimpl
 def fluxplug_register_commands() -> list[type]:
-    from fluxplug_pool_graph.commands import Resource, ResourceQuery  # noqa: PLC0415 - only where a command is looked up
+    from fluxplug_pool_graph.commands import ResourceDiscover, ResourceGraph, ResourceQuery  # noqa: PLC0415 - only where a command is looked up
 
-    return [Resource, ResourceQuery]
+    return [ResourceDiscover, ResourceGraph, ResourceQuery]
 
 
 @hookimpl

@@ -1,4 +1,4 @@
-"""The commands that the plugin adds: `fluxplug resource` and `fluxplug resource-query`. What they do is elsewhere; this is how they are asked."""
+"""The commands that the plugin adds: `fluxplug resource discover`, `resource graph` and `resource-query`. What they do is elsewhere; this is how they are asked."""
 
 from __future__ import annotations
 
@@ -34,38 +34,47 @@ class ResourceQuery(PluginCommand):
         return main(args.words, matcher_class())
 
 
-class Resource(PluginCommand):
-    """Describe this machine as a document, or draw the machine of a document."""
+class ResourceDiscover(PluginCommand):
+    """Describe the machine that this runs on: sockets, cores, GPUs."""
 
-    name: ClassVar[str] = "resource"
-    help: ClassVar[str] = "describe this machine, or draw one"
+    name: ClassVar[str] = "resource.discover"
+    help: ClassVar[str] = "describe this machine"
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """See `PluginCommand.add_arguments`."""
-        actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-        text = "describe the machine that this runs on: sockets, cores, GPUs"
-        discover = actions.add_parser("discover", help=text, description=text.capitalize(), allow_abbrev=False)
-        discover.add_argument(
+        parser.add_argument(
             "--format", choices=("R", "jgf"), default="R", help="R of version 1 (the default), or a graph as JGF"
         )
-        discover.add_argument("-o", "--output", metavar="FILE", help="where it goes; standard output by default")
-        text = "draw a machine as nested boxes"
-        graph = actions.add_parser("graph", help=text, description=text.capitalize(), allow_abbrev=False)
-        graph.add_argument("file", metavar="FILE", help="the machine: JGF, R, a GRUG recipe, or hwloc XML")
-        graph.add_argument(
+        parser.add_argument("-o", "--output", metavar="FILE", help="where it goes; standard output by default")
+
+    def run(self, args: argparse.Namespace) -> int:
+        """See `PluginCommand.run`. Raises GraphReadError for a machine that cannot be described, ConfigError for a wrong option."""
+        return _discover(args)
+
+
+class ResourceGraph(PluginCommand):
+    """Draw a machine as nested boxes."""
+
+    name: ClassVar[str] = "resource.graph"
+    help: ClassVar[str] = "draw the machine of a document"
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """See `PluginCommand.add_arguments`."""
+        parser.add_argument("file", metavar="FILE", help="the machine: JGF, R, a GRUG recipe, or hwloc XML")
+        parser.add_argument(
             "-f", "--format", metavar="FORMAT", default="", help="its format; told from the text by default"
         )
-        graph.add_argument("-o", "--output", metavar="OUT", required=True, help="the picture: OUT.svg or OUT.html")
+        parser.add_argument("-o", "--output", metavar="OUT", required=True, help="the picture: OUT.svg or OUT.html")
         for option, what in (
             ("--highlight", "outline what this R or JGF holds; allocated, unless --reserved has it too"),
             ("--allocated", "colour what this R or JGF holds as allocated; may be repeated"),
             ("--reserved", "colour what this R or JGF holds as reserved; may be repeated"),
         ):
-            graph.add_argument(option, metavar="R", action="append", default=[], help=what)
+            parser.add_argument(option, metavar="R", action="append", default=[], help=what)
 
     def run(self, args: argparse.Namespace) -> int:
         """See `PluginCommand.run`. Raises GraphReadError for a document, ConfigError for a wrong option."""
-        return _discover(args) if args.action == "discover" else _graph(args)
+        return _graph(args)
 
 
 def _discover(args: argparse.Namespace) -> int:

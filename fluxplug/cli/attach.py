@@ -43,6 +43,7 @@ class Attachment:
 
     `events` and `exec_events` show events on standard error; `event` is the one of the job's log (after `finish`) that is waited for too.
     `stdin`: the tasks that get our input, "" for none. `tail`: only so many of the last lines that are there already.
+    `quiet`: do not say how tasks failed.
     """
 
     def __init__(
@@ -56,9 +57,9 @@ class Attachment:
         exec_events: bool = False,
         event: str = "finish",
         stdin: str = "all",
-        unbuffered: bool = False,
         status: bool = False,
         tail: int | None = None,
+        quiet: bool = False,
         out: Sink | None = None,
         err: Sink | None = None,
     ) -> None:
@@ -67,7 +68,7 @@ class Attachment:
         self._client, self._jobid, self._command = client, jobid, command
         self._shown = JobID(jobid).f58
         self._labels, self._events, self._exec_events, self._event = labels, events, exec_events, event
-        self._stdin, self._unbuffered, self._tail = stdin, unbuffered, tail
+        self._stdin, self._tail, self._quiet = stdin, tail, quiet
         self._status = status or (sys.stderr.isatty() and "FLUX_ATTACH_NONINTERACTIVE" not in os.environ)
         self._status_shown = False
         self._outcome = Outcome()
@@ -182,7 +183,7 @@ class Attachment:
     def _end(self) -> int:
         outcome = self._outcome
         self._clear_status()
-        if outcome.status:
+        if outcome.status and not self._quiet:
             self._say(failure_text(outcome.status))
         if outcome.status is None and outcome.exception is None and not outcome.over:
             self._say(f"{self._shown}: the instance ended before the job")

@@ -1,6 +1,7 @@
-"""Check a configuration file: load it with its plugins as a run would, and print what would run.
+"""Check a configuration file, or show what an instance was configured with.
 
-Nothing is scheduled. The first fault ends the check, with file, line and key.
+`check` loads a file with its plugins as a run would, and prints what would run. Nothing is scheduled; the first fault ends the check, with file,
+line and key. `get` asks an instance, and prints JSON.
 """
 
 from __future__ import annotations
@@ -18,20 +19,42 @@ if TYPE_CHECKING:
     from fluxplug.config import Config, QueueConfig
     from fluxplug.plugins import Plugins
 
+_TYPES = {
+    "any": object,
+    "string": str,
+    "integer": int,
+    "real": (int, float),
+    "boolean": bool,
+    "object": dict,
+    "array": list,
+}
 DEFAULT_FILES = ("sched.toml", "conf/sched.toml")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    check = parser.add_subparsers(dest="action", metavar="ACTION", required=True).add_parser(
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    check = actions.add_parser(
         "check",
         help="load a file and print what would run",
         description="Load a configuration file and print what would run.",
     )
     check.add_argument("file", metavar="FILE", nargs="?", help=f"default: {', else '.join(DEFAULT_FILES)}")
+    get = actions.add_parser(
+        "get", help="print what an instance has", description="Print the configuration of an instance."
+    )
+    get.add_argument(
+        "key", metavar="KEY", nargs="?", default="", help="a dotted key, such as sched.pool (default: all)"
+    )
+    get.add_argument("-d", "--default", metavar="TEXT", help="what to print where it is not set")
+    get.add_argument("-q", "--quiet", action="store_true", help="say nothing where it is not set")
+    get.add_argument("-t", "--type", choices=tuple(_TYPES), default="any", help="the type that it has to have")
+    get.add_argument("--uri", metavar="URI", help="where the instance is (default: FLUXPLUG_URI)")
 
 
 def run(args: Namespace) -> int:
     """Run the command. Raises ConfigError for the file, PluginError for a plugin that cannot be loaded."""
+    if args.action == "get":
+        return _get(args)
     from fluxplug.config import load_config, load_plugins  # noqa: PLC0415 - the command line starts without what it does not run
     from fluxplug.plugins import AXES  # noqa: PLC0415
 
@@ -45,6 +68,32 @@ def run(args: Namespace) -> int:
     print(f"{path}: ok")
     for head, text in _summary(config, plugins):
         print(f"{head:9}{text}")
+    return 0
+
+
+def _get(args: Namespace) -> int:
+    import json  # noqa: PLC0415
+
+    from fluxplug.cli.live import CommandError, connect  # noqa: PLC0415
+
+    value = connect(args).get("/v1/config")
+    for part in args.key.split(".") if args.key else ():
+        name = part.replace("-", "_")
+        if isinstance(value, list):  # the queues
+            value = next((one for one in value if isinstance(one, dict) and one.get("name") == part), None)
+        else:
+            value = value.get(part, value.get(name)) if isinstance(value, dict) else None
+    if value is None:
+        if args.default is not None:
+            print(args.default)
+            return 0
+        if args.quiet:
+            return 1
+        raise CommandError(f"{args.key} is not set")
+    kind: Any = _TYPES[args.type]
+    if not isinstance(value, kind) or (isinstance(value, bool) and args.type in {"integer", "real"}):
+        raise CommandError(f"{args.key}: expected {args.type}, not {type(value).__name__}")
+    print(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return 0
 
 

@@ -7,17 +7,31 @@ after each slice and takes at most a third of the time, so that submissions and 
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
-from fluxplug.clock import stopwatch
+from fluxplug.clock import format_local, stopwatch
 from fluxplug.engine.explain import estimates, explain_with
 from fluxplug.engine.states import State
+from fluxplug.instance.record import f58
 
 if TYPE_CHECKING:
     from fluxplug.engine.explain import Explanation
     from fluxplug.instance.driver import Driver
 
 SLICE = 0.002
+_NUMBERS = re.compile(r"\b(?P<word>job|jobs|and) (?P<id>[0-9]{6,20})\b|\bfrom (?P<time>[0-9]{9,11}\.[0-9]+) on\b")
+
+
+def readable(text: str) -> str:
+    """An explanation of the engine, which knows numbers alone, with job ids and times as users know them."""
+
+    def shown(found: re.Match[str]) -> str:
+        if found["time"]:
+            return f"from {format_local(float(found['time']), '%Y-%m-%d %H:%M:%S')} on"
+        return f"{found['word']} {f58(int(found['id']))}"
+
+    return _NUMBERS.sub(shown, text)
 
 
 class Estimates:
@@ -64,7 +78,7 @@ class Estimates:
         known = self.known.get(jobid)
         if known is None:
             return
-        sched: dict[str, Any] = {"reason_pending": known.text}
+        sched: dict[str, Any] = {"reason_pending": readable(known.text)}
         if known.estimate is not None:
             sched["t_estimate"] = known.estimate
         annotations = dict(shown.get("annotations") or {})

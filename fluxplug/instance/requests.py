@@ -18,6 +18,7 @@ from fluxplug.engine.explain import explain
 from fluxplug.engine.moves import EngineError
 from fluxplug.instance import record as rec
 from fluxplug.instance.errors import RequestError
+from fluxplug.instance.estimates import readable
 from fluxplug.instance.jobs import WAITABLE, decode, encode
 from fluxplug.instance.listing import check_attributes, compile_constraint, listing_key
 from fluxplug.instance.resources import held
@@ -314,7 +315,7 @@ class Requests:
         else:
             known = explain(driver.engine, jobid)
             assert known is not None
-        return {**attrs.asdict(known), "id": rec.f58(jobid), "jobid": None}
+        return {**attrs.asdict(known), "text": readable(known.text), "id": rec.f58(jobid), "jobid": None}
 
     # Resources.
 

@@ -172,14 +172,16 @@ def purge(args: Namespace) -> int:
     }
     if all(body[key] is None for key in ("age_limit", "num_limit", "ids")):
         raise CommandUsageError("give job ids, --age-limit or --num-limit")
-    answer = connect(args, timeout=None).post("/v1/purge", body)
-    if args.force:
-        print(
-            f"purged {answer['purged']} inactive jobs, {answer['inactive'] - answer['purged']} remaining",
-            file=sys.stderr,
-        )
-    else:
+    client = connect(args, timeout=None)
+    answer = client.post("/v1/purge", body)
+    if not args.force:
         print(f"use --force to purge {answer['matched']} of {answer['inactive']} inactive jobs", file=sys.stderr)
+        return 0
+    purged = answer["purged"]
+    while answer["purged"] and not args.ids:  # an instance purges some thousands at a time
+        answer = client.post("/v1/purge", body)
+        purged += answer["purged"]
+    print(f"purged {purged} inactive jobs, {answer['inactive'] - answer['purged']} remaining", file=sys.stderr)
     return 0
 
 

@@ -134,7 +134,6 @@ def _attached(prog: str, client: Client, ready: Ready) -> int:
         exec_events=one.verbose > 2,
         event=getattr(one, "wait_event", None) or "finish",
         stdin=stdin,
-        unbuffered=bool(getattr(one, "unbuffered", False)),
     ).run()
 
 

@@ -24,6 +24,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.clock import SystemClock
+from fluxplug_exec_local.cgroup import Cgroups
 from fluxplug_exec_local.channel import Channel
 from fluxplug_exec_local.leftovers import Leftovers, end_orphans_of
 from fluxplug_exec_local.workdir import Workdirs
@@ -59,6 +60,7 @@ class Agent:
         self.enclosing = ""
         self.kill_timeout = 5.0
         self.pretend = False
+        self.cgroups = Cgroups("")
         self.cores = sorted(os.sched_getaffinity(0))
         self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.jobs: dict[int, Job] = {}
@@ -187,6 +189,7 @@ class Agent:
                 os.killpg(task.pid, signal.SIGKILL)
         self.leftovers.sweep(everything=True)
         self.workdirs.remove()
+        self.cgroups.tidy()
         self.running = False
 
     def _woken(self, woken: socket.socket) -> None:
@@ -227,6 +230,7 @@ class Agent:
     def _look_around(self) -> None:
         now = self.now()
         self.leftovers.sweep()
+        self.cgroups.tidy()
         if _identity(self.address) != self._identity:
             print("agent: another one serves my address, or it has gone: ending", file=sys.stderr, flush=True)
             self.channel.close()

@@ -38,6 +38,7 @@ class Local(Executor):
     @attrs.frozen
     class Config:
         kill_timeout: float = option(5.0, help="grace between SIGTERM (or SIGALRM) and SIGKILL", unit="seconds", min=0)
+        cgroup: str = option("", help="a cgroup v2 folder that is ours: each job gets a group in it; empty for none")
         pretend_hosts: bool = option(False, help="serve every rank here, whatever its host is called: for tests")
 
     config: Config
@@ -192,6 +193,7 @@ class Local(Executor):
             "enclosing": os.environ.get("FLUX_JOB_ID", ""),
             "kill_timeout": self.config.kill_timeout,
             "pretend": self.config.pretend_hosts,
+            "cgroup": self.config.cgroup,
         }
 
     def _link_lost(self, link: Link) -> None:

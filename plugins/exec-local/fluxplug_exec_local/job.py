@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.values.jobid import id_encode
-from fluxplug_exec_local import launch
+from fluxplug_exec_local import cgroup, launch
 from fluxplug_exec_local.protocol import ENDED, ENTRY, RAISED, RUNNING, TASK_EXIT, TIMED_OUT
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Job:
     __slots__ = (
         "agent",
         "begun",
+        "cgroup",
         "early",
         "ended",
         "exit_timeout",
@@ -87,6 +88,7 @@ class Job:
         self.f58 = id_encode(jobid)
         self.name = ""
         self.tmpdir = ""
+        self.cgroup = ""
         self.size = 0
         self.tasks: list[Task] = []
         self.live = 0
@@ -228,7 +230,10 @@ class Job:
         if self.ended:
             return
         self.kill(signal.SIGKILL)
-        self.agent.leftovers.end_job(self)
+        if self.cgroup:
+            cgroup.kill(self.cgroup)
+        else:
+            self.agent.leftovers.end_job(self)
         if attempt > 1:
             # Who still holds the output has left the job's sessions: it is not waited for.
             for task in self.tasks:
@@ -314,6 +319,8 @@ class Job:
             self.status = max((self._task_status(task) for task in self.tasks), default=0)
         elif not self.status and self.stopping:
             self.status = int(_SIGNALS.get(self.stopping, signal.SIGTERM))
+        if self.cgroup:
+            self.agent.cgroups.end(self.cgroup)
         if self.tmpdir:
             self.agent.workdirs.give_back(self.tmpdir)
         self.marks[4] = self.report(ENDED, self.status)

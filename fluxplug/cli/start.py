@@ -41,6 +41,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         metavar="N",
         help="pretend that this machine is N hosts, each with all of its cores",
     )
+    machine.add_argument(
+        "--pretend-hosts",
+        action="store_true",
+        help="run what any host of the machine is given here; --nodes and --test-size do so",
+    )
     parser.add_argument("--executor", metavar="NAME", help="what runs the jobs (default: that of [sched] executor)")
     parser.add_argument(
         "--listen", metavar="ADDRESS:PORT", help="serve on this loopback port too, for who has the token"
@@ -81,7 +86,7 @@ def _with_machine(config: Config, args: Namespace) -> Config:
     counted = args.nodes is not None or args.cores is not None or args.gpus is not None
     if sum((counted and args.test_size is None, args.resources is not None, args.test_size is not None)) > 1:
         raise ConfigError("--resources, --test-size and --nodes exclude each other")
-    pretend = False
+    pretend = args.pretend_hosts
     machine: ResourceConfig | None = config.resource
     if args.test_size is not None or counted:
         size = args.test_size if args.test_size is not None else args.nodes

@@ -25,7 +25,7 @@ EXEC_LOG, OUTPUT_LOG, INPUT_LOG = "guest.exec.eventlog", "guest.output", "guest.
 
 
 class Started(NamedTuple):
-    """Every task of a job runs, or has run. Once a job, before `Ended`; absent where none could be started."""
+    """A job's hosts have begun with it. Once a job, before `Ended`; absent where it ended before its turn. A command that cannot be started is `Raised` later."""
 
     time: float
     jobid: int

@@ -176,6 +176,8 @@ class Driver:
                     await self._wake.wait()
                     if timer is not None:
                         timer.cancel()
+                else:  # one tick after another must not keep clients waiting
+                    await asyncio.sleep(0)
                 self._wake.clear()
                 await self.tick()
         except StoreError as error:
@@ -189,7 +191,7 @@ class Driver:
         now = self.now()
         self._feed(now)
         engine = self.engine
-        if engine.wants_pass():
+        if engine.wants_pass() or engine.next_due() <= now:  # a promise comes due without any event
             steps = engine.steps(ev.Pass(now))
             until = stopwatch() + self._slice
             while True:

@@ -1,22 +1,17 @@
-"""Jobs as processes: the executor `local` (in the server) and its agents (one process a rank).
-
-The hook is in `plugin`, and loaded when somebody asks for it: an agent, which imports this package too, does without all that a server needs.
-"""
+"""Jobs as processes: the executor `local` (in the server) and its agents (one process a rank)."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOOK = "fluxplug_register_executors"
+from fluxplug.hookspecs import hookimpl
 
-
-def __getattr__(name: str) -> Any:
-    if name == _HOOK:
-        from fluxplug_exec_local.plugin import fluxplug_register_executors  # noqa: PLC0415
-
-        return fluxplug_register_executors
-    raise AttributeError(f"module {__name__} has no attribute {name}")
+if TYPE_CHECKING:
+    from fluxplug.exec import Executor
 
 
-def __dir__() -> list[str]:
-    return [*globals(), _HOOK]
+@hookimpl
+def fluxplug_register_executors() -> list[type[Executor]]:
+    from fluxplug_exec_local.executor import Local  # noqa: PLC0415 - an agent imports this package too, and needs none of it
+
+    return [Local]

@@ -66,6 +66,8 @@ class Agent:
         self.queue: deque[Job] = deque()
         self.paused = False
         self.running = True
+        self._stopping = False
+        self._idle_since = self.now()
         self.address = f"{statedir}/agents/{rank}.sock"
         self._identity = _identity(self.address)
         self._epoll = select.epoll()
@@ -141,7 +143,11 @@ class Agent:
             for fd, events in poll(timeout, 256):
                 handler = handlers.get(fd)
                 if handler is not None:  # it may have been closed in this turn
-                    handler(events)
+                    try:
+                        handler(events)
+                    except Exception:  # noqa: BLE001 - what goes wrong with one descriptor must not end every job
+                        traceback.print_exc()
+                        self.unwatch(fd)
             if self._children:
                 self._reap()
             if self._timers and self._timers[0][0] <= self.now():
@@ -149,6 +155,8 @@ class Agent:
             for _ in range(min(STARTS_A_TURN, len(self.queue))):
                 self._start(self.queue.popleft())
             self.channel.flush()
+            if self._stopping and self._idle():
+                self._end()
 
     def _start(self, job: Job) -> None:
         try:
@@ -162,21 +170,16 @@ class Agent:
         """End every task, and then the agent."""
         for job in list(self.jobs.values()):
             job.stop("shutdown")
+        self._stopping = True
         self.at(self.now() + self.kill_timeout + 1, self._end)
-        self._end_when_idle()
 
     def job_ended(self) -> None:
-        """A job's last task on this host has gone: for whoever waits for the end of all."""
-        if self.stopping:
-            self._end_when_idle()
+        """A job's last task on this host has gone; not everything that it started need have."""
         self.leftovers.needed = True
 
-    stopping = False
-
-    def _end_when_idle(self) -> None:
-        self.stopping = True
-        if all(job.ended for job in self.jobs.values()):
-            self._end()
+    def _idle(self) -> bool:
+        """Whether every job has ended, and the server, if there is one, has been told."""
+        return not self.channel.unsent and all(job.ended for job in self.jobs.values())
 
     def _end(self) -> None:
         for task in list(self.tasks.values()):
@@ -236,8 +239,6 @@ class Agent:
             self.running = False
             return
         self.at(now + WATCH_INTERVAL, self._look_around)
-
-    _idle_since = float("inf")
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import select
+import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,11 @@ class Channel:
                 self._out.append(data)
         if self._out and not self._waiting_to_write:
             self._send()
+
+    @property
+    def unsent(self) -> bool:
+        """Whether a connected server has still to be told something."""
+        return bool(self._out)
 
     def close(self) -> None:
         """Leave the address, drop the connection."""
@@ -165,7 +171,10 @@ class Channel:
         else:
             concerned = agent.jobs.get(message[1])
             if concerned is not None and not concerned.ended:
-                concerned.obey(op, message)
+                try:
+                    concerned.obey(op, message)
+                except Exception:  # noqa: BLE001 - one job's trouble must not end the others
+                    traceback.print_exc()
 
     def _welcomed(self, stored: int, settings: dict[str, Any]) -> None:
         agent = self.agent

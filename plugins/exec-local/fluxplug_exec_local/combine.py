@@ -71,8 +71,6 @@ class Tracked:
                 out.append(Entry(time, jobid, EXEC_LOG, "shell.task-exit", _exit_context(*report[3:7])))
                 return ("exited",)
         elif kind == RAISED:
-            if report[3] == "exec" and self.running < len(self.ranks):  # its shell has started, if not its tasks
-                out.append(Started(time, jobid))
             out.append(Raised(time, jobid, report[3], report[4], report[5], report[6]))
             if report[4] == 0:
                 return "stop", "exec"
@@ -126,6 +124,8 @@ class Tracked:
             "options": {},
         }
         out.append(Entry(time, jobid, OUTPUT_LOG, "header", header))
+        # As in Flux, a job whose command cannot be found has started, too: its shell has.
+        out.append(Started(time, jobid))
 
     def _run(self, time: float, blocks: list[list[int]] | None, out: list[Report]) -> tuple[str, ...] | None:
         if blocks is not None:
@@ -133,7 +133,6 @@ class Tracked:
         self.running += 1
         if self.running < len(self.ranks):
             return None
-        out.append(Started(time, self.jobid))
         return ("go",)
 
     def _leave(self, rank: int, status: int) -> None:

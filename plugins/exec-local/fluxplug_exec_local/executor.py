@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fluxplug.exec import ExecutorSite, Host, Launch, Report
     from fluxplug_exec_local.link import Hello
 
+STARTS_AT_ONCE = 8
+
 
 class Local(Executor):
     """Runs jobs as processes on this host, by an agent that survives the server. Ranks of other hosts stay down."""
@@ -44,7 +46,8 @@ class Local(Executor):
         super().__init__(config, site)
         self._links: dict[int, Link] = {}
         self._jobs: dict[int, Tracked] = {}
-        self._closing = False
+        # Agents that start at once: a Python each, and each is given a time to say hello.
+        self._starting = asyncio.Semaphore(STARTS_AT_ONCE)
         self._restarts: set[asyncio.Task[None]] = set()
         # Reports that the server makes itself, about agents that have died, are numbered under a key of this run.
         self._key = secrets.token_hex(8)
@@ -122,7 +125,6 @@ class Local(Executor):
                 link.send("ack", seq)
 
     async def close(self, *, leave: bool) -> None:
-        self._closing = True
         for task in self._restarts:
             task.cancel()
         links = [link for link in self._links.values() if link.up]
@@ -143,7 +145,11 @@ class Local(Executor):
     # Agents.
 
     async def _find_or_start(self, link: Link) -> Hello | None:
-        return await link.find() or await link.start()
+        found = await link.find()
+        if found is None:
+            async with self._starting:
+                found = await link.start()
+        return found
 
     def _begin(self, link: Link, hello: Hello) -> None:
         """Let a connected agent go on: what it must drop, and which jobs it should have."""

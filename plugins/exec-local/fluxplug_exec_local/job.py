@@ -32,6 +32,7 @@ class Job:
     __slots__ = (
         "agent",
         "begun",
+        "early",
         "ended",
         "exit_timeout",
         "expiration",
@@ -97,6 +98,8 @@ class Job:
         self.status = 0
         self.output_left: dict[str, int] = {}
         self.held: list[Stream] = []
+        #: What came while the job waited for its turn.
+        self.early: list[tuple[str, list[Any]]] = []
         self.pmi: Pmi | None = None
         self.limits: dict[int, int] | None = None
         #: The number of the batch that told of: begin, start, first exit, time limit, end. 0 for not yet.
@@ -151,6 +154,10 @@ class Job:
             self.end()
             return
         launch.start(self)
+        early, self.early = self.early, []
+        for op, message in early:
+            if not self.ended:
+                self.obey(op, message)
 
     def running(self, blocks: list[list[int]] | None) -> None:
         """Every task of this host runs."""
@@ -172,7 +179,9 @@ class Job:
 
     def obey(self, op: str, message: list[Any]) -> None:
         """A message of the server about this job."""
-        if op == "signal":
+        if not self.begun and op not in ("stop", "expiration"):
+            self.early.append((op, message))
+        elif op == "signal":
             self.kill(message[2])
         elif op == "stop":
             self.stop(message[2])

@@ -43,6 +43,7 @@ def start(job: Job) -> None:
         job.size = layout.size
         limit = output_limit(job)
         exit_timeout(job)
+        warning(job)
         binding = Binding(job, len(layout.mine))
         job.limits = rlimits(job.options.get("rlimit"), job.agent.nofile)
     except (ValueError, KeyError, TypeError, OSError) as error:
@@ -181,12 +182,19 @@ def arm(job: Job) -> None:
     """Set the timers of a job's time limit."""
     agent = job.agent
     agent.at(job.expiration, job.expire, job.expiration)
-    wanted = job.options.get("signal")
-    if wanted:
-        wanted = wanted if isinstance(wanted, dict) else {}
-        before = _seconds(wanted.get("timeleft", DEFAULT_TIMELEFT))
-        signum = int(wanted.get("signum", signal.SIGUSR1))
+    wanted = warning(job)
+    if wanted is not None:
+        signum, before = wanted
         agent.at(job.expiration - before, job.warn, job.expiration, signum)
+
+
+def warning(job: Job) -> tuple[int, float] | None:
+    """The signal that the job wants before its time limit, and how many seconds before. Raises ValueError for what is neither."""
+    wanted = job.options.get("signal")
+    if not wanted:
+        return None
+    wanted = wanted if isinstance(wanted, dict) else {}
+    return int(wanted.get("signum", signal.SIGUSR1)), _seconds(wanted.get("timeleft", DEFAULT_TIMELEFT))
 
 
 def exit_timeout(job: Job) -> float:

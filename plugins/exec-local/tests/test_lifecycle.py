@@ -75,7 +75,7 @@ def test_a_command_that_is_missing_or_not_executable(stage):
             assert at.site.status(jobid) == status << 8
             assert at.site.exec_names(jobid) == ["init", "starting", "shell.init", "shell-exit", "complete", "done"]
             assert [name for name, _ in at.site.log_of(jobid, OUTPUT_LOG)] == ["header", "log"]
-            assert not at.site.of(jobid, Started)
+            assert len(at.site.of(jobid, Started)) == 1
 
     stage(play)
 
@@ -284,5 +284,17 @@ def test_reports_are_in_the_order_of_their_times(stage):
         jobid = await at.job("sh", "-c", "echo a; exit 2")
         times = [entry.time for entry in at.site.of(jobid, Entry)]
         assert times == sorted(times)
+
+    stage(play)
+
+
+def test_what_comes_before_a_jobs_turn_is_kept(stage):
+    async def play(at):
+        for jobid in range(1, 31):
+            at.launch(jobid, "cat")
+        for jobid in range(1, 31):
+            at.executor.write(jobid, "all", f"{jobid}".encode(), eof=True)
+        await at.site.ended(*range(1, 31))
+        assert [at.site.output(jobid) for jobid in range(1, 31)] == [f"{jobid}".encode() for jobid in range(1, 31)]
 
     stage(play)

@@ -1,0 +1,34 @@
+"""docs/python.md: its examples run in a real instance, one after the other, and names that it says are missing are missing."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from fluxplug import job
+
+PAGE = Path(__file__).parents[2] / "docs" / "python.md"
+TEXT = PAGE.read_text(encoding="utf-8")
+
+
+def test_examples_run(tmp_path):
+    blocks = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
+    assert len(blocks) == 5
+    program = tmp_path / "example.py"
+    program.write_text("\n".join(blocks), encoding="utf-8")
+    command = [sys.executable, "-m", "fluxplug", "start", "--test-size", "2", sys.executable, str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert re.fullmatch(r"[ƒf]\w+ FAILED 3", lines[0])
+    assert lines[1] == "hello"
+    assert {line.partition(": ")[2] for line in lines if ": 0: " in line} == {f"0: {number}" for number in range(20)}
+    assert "{'status': 15}" in lines
+    assert "seen enough" in lines
+
+
+def test_what_is_not_there():
+    assert not hasattr(job, "FluxExecutor")
+    assert all(hasattr(job, name) for name in re.findall(r"from fluxplug\.job import (\w+)", TEXT))

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from fluxplug.instance.driver import Driver
 
 SLICE = 0.002
-_NUMBERS = re.compile(r"\b(?P<word>job|jobs|and) (?P<id>[0-9]{6,20})\b|\bfrom (?P<time>[0-9]{9,11}\.[0-9]+) on\b")
+_NUMBERS = re.compile(
+    r"\b(?P<word>job|jobs|and) (?P<id>[0-9]{6,20})\b|\b(?P<at>from|at) (?P<time>[0-9]{9,11}(?:\.[0-9]+)?)\b"
+)
 
 
 def readable(text: str) -> str:
@@ -28,7 +30,7 @@ def readable(text: str) -> str:
 
     def shown(found: re.Match[str]) -> str:
         if found["time"]:
-            return f"from {format_local(float(found['time']), '%Y-%m-%d %H:%M:%S')} on"
+            return f"{found['at']} {format_local(float(found['time']), '%Y-%m-%d %H:%M:%S')}"
         return f"{found['word']} {f58(int(found['id']))}"
 
     return _NUMBERS.sub(shown, text)

@@ -59,8 +59,9 @@ def lock(statedir: Path) -> int:
         os.close(descriptor)
         whom = f" (process {owner})" if owner else ""
         raise InstanceError(f"{statedir}: another server uses this state directory{whom}") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with suppress(OSError):  # a full disk: nobody is told who has it
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 

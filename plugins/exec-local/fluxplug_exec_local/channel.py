@@ -179,6 +179,7 @@ class Channel:
 
     def _welcomed(self, stored: int, settings: dict[str, Any]) -> None:
         agent = self.agent
+        agent.synchronise(settings["clock"])
         agent.uri = settings["uri"]
         agent.jobid_path = settings["jobid_path"]
         agent.enclosing = settings["enclosing"]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from fluxplug.clock import since_boot
 from fluxplug.config import option
 from fluxplug.exec import Ended, Executor
 from fluxplug.values.idset import IDset
@@ -192,6 +193,7 @@ class Local(Executor):
             "jobid_path": os.environ.get("FLUX_JOB_ID_PATH", ""),
             "enclosing": os.environ.get("FLUX_JOB_ID", ""),
             "kill_timeout": self.config.kill_timeout,
+            "clock": self.site.clock.now() - since_boot(),
             "pretend": self.config.pretend_hosts,
             "cgroup": self.config.cgroup,
         }

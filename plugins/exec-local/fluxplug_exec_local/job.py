@@ -78,7 +78,7 @@ class Job:
         self.agent = agent
         self.jobid = jobid
         self.userid = userid
-        self.expiration = expiration
+        self.expiration = expiration and expiration - agent.skew
         self.nodes = nodes
         self.index = index
         self.nslots = nslots
@@ -190,9 +190,10 @@ class Job:
         elif op == "write":
             launch.write(self, message[2], message[3], eof=message[4], log=message[5])
         elif op == "expiration":
-            if message[2] == self.expiration:
+            expiration = message[2] and message[2] - self.agent.skew
+            if expiration == self.expiration:
                 return
-            self.expiration = message[2]
+            self.expiration = expiration
             if self.started and self.expiration:
                 launch.arm(self)
         elif op == "go":

@@ -166,7 +166,8 @@ def apply(record: dict[str, Any], name: str, time: float, context: Mapping[str, 
         _exception(record, time, context)
     elif name == "urgency":
         record["urgency"] = context["urgency"]
-        record["state"] = PRIORITY
+        if state == SCHED:
+            record["state"] = PRIORITY
     elif name == "jobspec-update":
         _update(record, context)
         if state == SCHED:

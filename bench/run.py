@@ -8,6 +8,7 @@ jobspec      making and checking jobspecs
 graph_load   10,000 nodes from JGF: time and peak memory
 graph_match  matches a second in the resource graph, as a pool
 graph_query  the same in resource-query, as a whole process
+instance     a live instance: real and pretended jobs, submissions, listings
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import json
 import platform
 from pathlib import Path
 
-NAMES = ("pool", "simulation", "passes", "memory", "jobspec", "graph_load", "graph_match", "graph_query")
+NAMES = ("pool", "simulation", "passes", "memory", "jobspec", "graph_load", "graph_match", "graph_query", "instance")
 
 
 def main() -> None:

@@ -39,3 +39,13 @@ def test_those_of_the_graph_run_and_find_what_they_ask_for(tmp_path):
     assert all(row["a_second"] > 0 and row["peak_mb"] > 0 for name in names for row in results[name]["rows"])
     assert {row["name"] for row in results["graph_match"]["rows"]} >= {"first, 1 core", "reserve 1,000 of 64"}
     assert all(len(one["times"]) == len(one["nodes"]) for one in results["graph_match"]["sameness"])
+
+
+def test_that_of_the_instance_runs(tmp_path):
+    figures = tmp_path / "figures.json"
+    run = [sys.executable, str(ROOT / "bench" / "run.py"), "--quick", "--json", str(figures), "instance"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    rows = json.loads(figures.read_text(encoding="utf-8"))["instance"]["rows"]
+    assert len(rows) == 7
+    assert all(row["value"] > 0 for row in rows)

@@ -458,7 +458,8 @@ class Driver:
             if number is not None and inactive - number > len(chosen):
                 chosen = self.store.oldest_ended(math.inf, min(inactive - number, MAX_PURGE))
         if force and chosen:
-            self.store.purge(chosen)
+            self.store.purge(chosen, {environment for *_, environment in self.batch.jobs if environment is not None})
+            self.intake.purged()
             self.counts["inactive_purged"] += len(chosen)
             for jobid in chosen:
                 self.waitables.pop(jobid, None)

@@ -130,7 +130,7 @@ class Intake:
         self.job_event = plugins.job_event
         epoch = store.meta("epoch")
         self._ids = FluidGenerator(0, lambda: int((clock.now() - epoch) * 1000), after=store.last_id())
-        self._environments = dict(store.environments())
+        self._environments: set[bytes] = set()
         self._requests: dict[bytes, Any] = {}
         self._recent: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._named = any(queue.name for queue in config.all_queues)
@@ -228,14 +228,21 @@ class Intake:
                 )
             targets[one.target] = found
 
-    def _environment(self, environment: Any, batch: Batch) -> int:
+    def _environment(self, environment: Any, batch: Batch) -> bytes:
+        """The key of an environment, which is stored unless it was lately."""
         content = encode(environment)
         digest = hashlib.blake2b(content, digest_size=16).digest()
-        number = self._environments.get(digest)
-        if number is None:
-            number = self._environments[digest] = self.store.next_environment()
-            batch.environments.append((number, digest, content))
-        return number
+        known = self._environments
+        if digest not in known:
+            if len(known) >= RECENT:
+                known.clear()
+            known.add(digest)
+            batch.environments.append((digest, content))
+        return digest
+
+    def purged(self) -> None:
+        """Environments may be gone from the store: the next job that has one brings it along."""
+        self._environments.clear()
 
     def _remember(self, jobid: int, jobspec: dict[str, Any]) -> None:
         recent = self._recent

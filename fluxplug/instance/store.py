@@ -2,7 +2,7 @@
 
     meta           key, value: the instance's identity, queue states, drained ranks, ...
     jobs           id -> jobspec (without environment), R, and, once it is inactive, its record
-    environments   shared by the jobs that were submitted from the same one
+    environments   digest -> content: shared by the jobs that were submitted from the same one
     entries        seq -> a run of consecutive entries of one log of one job, as they stand in an RFC 18 log
     tokens         key -> last committed batch of an executor's source
 
@@ -39,9 +39,9 @@ INSTANCE = 0
 
 _SCHEMA = f"""
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE environments(number INTEGER PRIMARY KEY, digest BLOB UNIQUE NOT NULL, content BLOB NOT NULL);
+CREATE TABLE environments(digest BLOB PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs(
-  id INTEGER PRIMARY KEY, userid INTEGER NOT NULL, jobspec BLOB NOT NULL, environment INTEGER, R BLOB, origin TEXT,
+  id INTEGER PRIMARY KEY, userid INTEGER NOT NULL, jobspec BLOB NOT NULL, environment BLOB, R BLOB, origin TEXT,
   t_inactive REAL, record BLOB
 );
 CREATE INDEX active ON jobs(id) WHERE t_inactive IS NULL;
@@ -61,11 +61,11 @@ class StoreError(FluxplugError):
 class Batch:
     """What one tick makes durable, together or not at all.
 
-    `lines`: (jobid, log name) to encoded entries, each ended by a newline. `jobs`: (id, userid, jobspec, environment number or None).
+    `lines`: (jobid, log name) to encoded entries, each ended by a newline. `jobs`: (id, userid, jobspec, digest of the environment or None).
     """
 
-    jobs: list[tuple[int, int, bytes, int | None]] = field(factory=list)
-    environments: list[tuple[int, bytes, bytes]] = field(factory=list)
+    jobs: list[tuple[int, int, bytes, bytes | None]] = field(factory=list)
+    environments: list[tuple[bytes, bytes]] = field(factory=list)
     jobspecs: list[tuple[bytes, int]] = field(factory=list)
     allocations: list[tuple[bytes, str | None, int]] = field(factory=list)
     ended: list[tuple[float, bytes, int]] = field(factory=list)
@@ -106,7 +106,6 @@ class Store:
             last = self._reader.execute("SELECT seq + count - 1 FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
             # Purged entries keep their numbers.
             self.seq: int = max(last[0] if last else 0, self.meta("seq", 0))
-            self._environments: int = self._reader.execute("SELECT max(number) FROM environments").fetchone()[0] or 0
         except sqlite3.Error as error:
             raise StoreError(f"{path}: {error}") from None
 
@@ -140,7 +139,7 @@ class Store:
             writer.execute("BEGIN IMMEDIATE")
             try:
                 if batch.environments:
-                    writer.executemany("INSERT OR IGNORE INTO environments VALUES (?, ?, ?)", batch.environments)
+                    writer.executemany("INSERT OR IGNORE INTO environments VALUES (?, ?)", batch.environments)
                 if batch.jobs:
                     writer.executemany(
                         "INSERT INTO jobs(id, userid, jobspec, environment) VALUES (?, ?, ?, ?)", batch.jobs
@@ -167,11 +166,6 @@ class Store:
         self.seq = seq
         return runs
 
-    def next_environment(self) -> int:
-        """A number for one that is in no batch yet."""
-        self._environments += 1
-        return self._environments
-
     # Reading.
 
     def _rows(self, sql: str, values: tuple[Any, ...] = ()) -> Iterator[Any]:
@@ -196,10 +190,6 @@ class Store:
         """(id, jobspec, R, origin) of each job that is not over, by id."""
         return self._rows("SELECT id, jobspec, R, origin FROM jobs WHERE t_inactive IS NULL ORDER BY id")
 
-    def environments(self) -> Iterator[tuple[bytes, int]]:
-        """(digest, number) of each."""
-        return self._rows("SELECT digest, number FROM environments")
-
     def job(self, jobid: int) -> tuple[bytes, bytes | None, bytes | None] | None:
         """(jobspec, R, record) of a job; the record is None while it is active. None: no such job."""
         row: tuple[bytes, bytes | None, bytes | None] | None = self._row(
@@ -210,7 +200,7 @@ class Store:
     def environment(self, jobid: int) -> bytes | None:
         """The environment with which a job was submitted, encoded; None where it had none."""
         row = self._row(
-            "SELECT content FROM jobs JOIN environments ON number = jobs.environment WHERE id = ?", (jobid,)
+            "SELECT content FROM jobs JOIN environments ON digest = jobs.environment WHERE id = ?", (jobid,)
         )
         return None if row is None else row[0]
 
@@ -272,8 +262,11 @@ class Store:
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(os.stat(file).st_size for file in files if file.exists())  # noqa: PTH116 - one call less
 
-    def purge(self, jobids: Iterable[int]) -> None:
-        """Forget inactive jobs with all that belongs to them, and give their space back. Raises StoreError; then none is forgotten."""
+    def purge(self, jobids: Iterable[int], keep: Iterable[bytes] = ()) -> None:
+        """Forget inactive jobs with all that belongs to them, and give their space back. Raises StoreError; then none is forgotten.
+
+        Environments that no job has any more go too, but for those that are named in `keep`. Linear in the jobs that there are.
+        """
         ids = [(jobid,) for jobid in jobids]
         writer = self._writer
         try:
@@ -283,6 +276,9 @@ class Store:
                 writer.execute("INSERT OR REPLACE INTO meta SELECT 'last_id', max(id) FROM jobs")
                 writer.executemany("DELETE FROM entries WHERE id = ?", ids)
                 writer.executemany("DELETE FROM jobs WHERE id = ? AND t_inactive IS NOT NULL", ids)
+                unused = "SELECT digest FROM environments EXCEPT SELECT environment FROM jobs"
+                gone = {digest for (digest,) in writer.execute(unused)}.difference(keep)
+                writer.executemany("DELETE FROM environments WHERE digest = ?", [(digest,) for digest in gone])
                 writer.execute("COMMIT")
             except BaseException:
                 if writer.in_transaction:

@@ -113,3 +113,21 @@ def test_what_is_no_store_of_this_version_is_refused(tmp_path):
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="version 99"):
         Store(newer, power=False)
+
+
+def test_environments_are_shared_and_go_with_the_last_job_that_has_them(store):
+    batch = Batch()
+    batch.environments += [(b"a" * 16, b"A"), (b"b" * 16, b"B"), (b"c" * 16, b"C")]
+    batch.jobs += [(1, 0, b"{}", b"a" * 16), (2, 0, b"{}", b"a" * 16), (3, 0, b"{}", b"b" * 16), (4, 0, b"{}", None)]
+    store.write(batch)
+    again = Batch()
+    again.environments.append((b"a" * 16, b"A"))
+    again.ended += [(1.0, b"{}", 1), (1.0, b"{}", 3)]
+    store.write(again)
+    store.purge([1, 3], keep=[b"c" * 16])
+    assert [store.environment(jobid) for jobid in (2, 4)] == [b"A", None]
+    kept = Batch()
+    kept.jobs.append((5, 0, b"{}", b"c" * 16))
+    kept.jobs.append((6, 0, b"{}", b"b" * 16))
+    store.write(kept)
+    assert [store.environment(jobid) for jobid in (5, 6)] == [b"C", None]  # b was nobody's

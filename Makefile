@@ -16,7 +16,7 @@ EDITABLE := $(patsubst %/pyproject.toml,-e ./%,$(PROJECTS))
 PIP := PIP_CONSTRAINT=constraints.txt PIP_BUILD_CONSTRAINT=constraints.txt \
   $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test test-all check bench clean force
+.PHONY: help demo test test-all check bench chaos clean force
 
 help:
 	@echo 'make demo       run a sample workload under three queue policies, and draw the result'
@@ -24,6 +24,7 @@ help:
 	@echo 'make test-all   run the tests on each of Python 3.10 to 3.13 that this machine has'
 	@echo 'make check      lint, formatting and types; the C core under sanitizers'
 	@echo 'make bench      measure speed against peers and bounds'
+	@echo 'make chaos      kill a busy server again and again (ARGS="--minutes 60 --kills 9999 --seed 1")'
 	@echo 'make clean      remove what was installed and built'
 
 demo: $(VENV)/installed
@@ -43,6 +44,9 @@ check: $(VENV)/checkers
 
 bench: $(VENV)/installed
 	$(BIN)/python bench/run.py
+
+chaos: $(VENV)/installed
+	$(BIN)/python tests/chaos/chaos.py $(ARGS)
 
 clean:
 	rm -rf csrc/build csrc/*.egg-info csrc/fluxplug_graph/*.so .venv .venv-3.* out build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -34,10 +34,15 @@ class SteadyClock:
     """
 
     def __init__(self, floor: float = 0.0) -> None:
-        self._offset = max(time.time(), floor) - time.clock_gettime(time.CLOCK_BOOTTIME)
+        self.offset = max(time.time(), floor) - since_boot()
 
     def now(self) -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME) + self._offset
+        return since_boot() + self.offset
+
+
+def since_boot() -> float:
+    """Seconds since this host was started, sleep included: the same for all of its processes. A SteadyClock adds its `offset`."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class ManualClock:

@@ -416,9 +416,9 @@ int fg_enter(fg_matcher *matcher, const fg_span *span, const fg_units *units, ui
 /* An independent matcher in the same state over the same graph: jobs, spans, filters, status. The graph's own status follows the first matcher alone. O(V +
  * E + holds + points). NULL and *code: FG_NO_MEMORY. */
 fg_matcher *fg_matcher_copy(const fg_matcher *matcher, const fg_allocator *allocator, int *code);
-/* Recomputes all plans from what jobs hold: FG_OK, or FG_INVALID and a vertex whose plans are wrong (FG_NONE where what is held does not fit), or
- * FG_NO_MEMORY. Where fg_match or fg_update booked twice for one job, and after an fg_matcher_adopt that changed totals, plans have more than that.
- * O(V + E + holds) and as much memory. */
+/* Recomputes all plans from what jobs hold, and whether edges are in the order in which first* policies try them: FG_OK, or FG_INVALID and a vertex where that
+ * is wrong (FG_NONE where what is held does not fit), or FG_NO_MEMORY. Where fg_match or fg_update booked twice for one job, and after an fg_matcher_adopt
+ * that changed totals, plans have more than that. O(V + E + holds) and as much memory. */
 int fg_matcher_check(const fg_matcher *matcher, uint32_t *vertex);
 
 typedef struct fg_released {

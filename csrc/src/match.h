@@ -121,8 +121,8 @@ struct fg_matcher {
     uint32_t *place, *at, places; /* caller's number of a vertex, and back */
 
     /* Edges of the dominant subsystem: those of v are kid_start[v] up to kid_start[v + 1]. `order` has the same edges as first* policies try
-     * them; NULL for other policies. */
-    uint32_t *kid_start, *kid, *source, *order;
+     * them, each vertex's as a circle that begins at its `turn` (fgx_in_order); both are NULL for other policies. */
+    uint32_t *kid_start, *kid, *source, *order, *turn;
     uint64_t *weight;
     uint32_t *mark;
     int64_t *needs;
@@ -226,6 +226,14 @@ bool fgx_append_types(fg_matcher *m, uint32_t type, uint32_t first);
 /* The number of the layout made of the types from `first` on, which are kept only if it is new; FG_NONE when there is no memory. */
 uint32_t fgx_find_layout(fg_matcher *m, uint32_t first);
 void fgx_make_order(fg_matcher *m);
+/* The edge of v that a first* policy tries in this place. */
+static inline uint32_t fgx_in_order(const fg_matcher *m, uint32_t v, uint32_t place) {
+    uint32_t first = m->kid_start[v], count = m->kid_start[v + 1] - first, at = m->turn[v] + place;
+    return m->order[first + (at < count ? at : at - count)];
+}
+/* Whether the order is that of weights; also where there is none. */
+bool fgx_is_ordered(const fg_matcher *m, uint32_t v);
+/* Gives an edge its weight, and its place. O(log edges) where it becomes the last that is tried, at most O(edges of its source). */
 void fgx_weigh(fg_matcher *m, uint32_t link, uint64_t weight);
 
 /* match_request.c */

@@ -89,7 +89,7 @@ static bool collect(commit *c, fgx_taken at, bool shadow, uint64_t *held) {
         if (!ok) return fails(c, FG_NO_MEMORY);
     }
     if (*held == 0) return true;
-    if (at.closed) count_below(c, v, level);
+    if (at.closed && c->booking != FGX_NOTHING) count_below(c, v, level); /* else nothing is counted (keep_counts) */
     at.shown = true;
     if (!keep_counts(c, v, level, &at)) return false;
     uint32_t own = fgx_counted_index(m, m->graph->type[v]);
@@ -182,10 +182,21 @@ static void weigh_all(const commit *c) {
     }
 }
 
+/* Whether it pays to sort what is marked: where many more edges would be tried one by one, below the root and below what marked ones lead to. */
+static bool is_search_cheaper(const fg_matcher *m) {
+    uint64_t tried = m->kid_start[m->root + 1] - m->kid_start[m->root], sorting = 1;
+    for (uint32_t i = 0; i < m->marked_count; i++) {
+        uint32_t v = m->kid[m->marked[i]];
+        tried += m->kid_start[v + 1] - m->kid_start[v];
+    }
+    for (uint32_t rest = m->marked_count; rest; rest /= 2) sorting += 4 * (uint64_t)m->marked_count;
+    return tried > sorting;
+}
+
 int fgx_commit(fg_matcher *m, const fg_span *span, enum fgx_booking booking, fgx_root root) {
     commit c = {.m = m, .span = span, .booking = booking, .mark = m->walk};
     uint64_t held;
-    c.search = m->marked_count < m->kid_start[m->graph->count] / 16;
+    c.search = is_search_cheaper(m);
     if (c.search) fgg_sort(m->marked, m->marked_count, sizeof *m->marked, lower, NULL);
     fgx_next_walk(m);
     m->taken_count = m->counts_count = m->walked_count = 0;

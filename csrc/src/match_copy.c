@@ -151,7 +151,7 @@ int fg_matcher_check(const fg_matcher *m, uint32_t *vertex) {
     code = book_again(again, m);
     for (uint32_t v = 0; v < m->vertices && code == FG_OK; v++) {
         bool same = is_same(m->plan[v], again->plan[v]) && is_same(m->checker[v], again->checker[v]) && is_same_filter(m, again, v) &&
-                    m->allocated[v] == again->allocated[v] && m->reserved[v] == again->reserved[v];
+                    m->allocated[v] == again->allocated[v] && m->reserved[v] == again->reserved[v] && fgx_is_ordered(m, v);
         if (same) continue;
         *vertex = m->place[v];
         code = FG_INVALID;

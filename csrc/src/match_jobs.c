@@ -13,7 +13,7 @@ fgx_job *fgx_find_job(const fg_matcher *m, int64_t id) {
 }
 
 static bool widen(fg_matcher *m) {
-    if (m->jobs && (m->job_count + UINT64_C(1)) * 4 <= (m->job_mask + UINT64_C(1)) * 3) return true;
+    if (m->jobs && (m->job_count + UINT64_C(1)) * 2 <= m->job_mask + UINT64_C(1)) return true; /* to find an id looks into each job on the way */
     uint32_t mask = m->jobs ? m->job_mask * 2 + 1 : 63, old_mask = m->job_mask;
     fgx_job **old = m->jobs, **jobs = mask == UINT32_MAX ? NULL : fgm_zeroed(&m->memory, (size_t)mask + 1, sizeof *jobs);
     if (!jobs) return false;
@@ -119,19 +119,37 @@ static void reach(fg_matcher *m, uint32_t v, fg_released *out) {
     out->succeeded++;
 }
 
+/* The same from below, where there is one way from the root to a vertex: whether that walk reaches it. The children are not looked at. */
+static bool is_reached(fg_matcher *m, uint32_t v, fg_released *out) {
+    if (v == FG_NONE || m->seen[v] != m->walk - 1) return v != FG_NONE && m->seen[v] == m->walk;
+    if (v != m->root && !is_reached(m, m->graph->parent[v], out)) return false;
+    m->seen[v] = m->walk;
+    out->entered += m->kid_start[v + 1] - m->kid_start[v];
+    out->succeeded++;
+    return true;
+}
+
+/* Marks the vertices of a job that the walk reaches. */
+static void reach_all(fg_matcher *m, const fgx_job *job, fg_released *out) {
+    uint32_t tagged = fgx_next_walk(m);
+    fgx_next_walk(m);
+    for (uint32_t i = 0; i < job->hold_count; i++)
+        if (job->holds[i].has & FGX_TAG) m->seen[job->holds[i].vertex] = tagged;
+    if (!(m->single && m->graph->tree && m->dominant == FG_CONTAINMENT)) {
+        reach(m, m->root, out);
+        return;
+    }
+    out->entered = 1; /* the root, which has the tag */
+    for (uint32_t i = 0; i < job->hold_count; i++) is_reached(m, job->holds[i].vertex, out);
+}
+
 void fg_cancel(fg_matcher *m, int64_t id, fg_released *out) {
     fgx_job *job = fgx_find_job(m, id);
     fgx_rewind(m);
     *out = (fg_released){0};
     if (!job) return;
     out->known = root_knows(m, job);
-    if (out->known) {
-        uint32_t tagged = fgx_next_walk(m);
-        fgx_next_walk(m);
-        for (uint32_t i = 0; i < job->hold_count; i++)
-            if (job->holds[i].has & FGX_TAG) m->seen[job->holds[i].vertex] = tagged;
-        reach(m, m->root, out);
-    }
+    if (out->known) reach_all(m, job, out);
     for (uint32_t i = 0; i < job->hold_count; i++)
         if (!out->known || m->seen[job->holds[i].vertex] == m->walk) fgx_release(m, job, &job->holds[i], 0xff);
     drop_released(m, job);

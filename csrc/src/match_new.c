@@ -18,9 +18,9 @@ static bool make_links(fg_matcher *m) {
     ZEROED(m, mark, links);
     ZEROED(m, needs, links);
     ZEROED(m, mark_exclusive, links);
-    if (m->options.stop_early) ZEROED(m, order, links);
+    if (m->options.stop_early) ZEROED(m, order, links), ZEROED(m, turn, count);
     if (!m->kid_start || !m->kid || !m->source || !m->weight || !m->mark || !m->needs || !m->mark_exclusive) return false;
-    if (m->options.stop_early && !m->order) return false;
+    if (m->options.stop_early && (!m->order || !m->turn)) return false;
     m->single = true;
     for (uint32_t v = 0, link = 0; v < count; v++) {
         for (uint32_t e = graph->out_start[v]; e < graph->out_start[v + 1]; e++) {
@@ -54,20 +54,71 @@ void fgx_make_order(fg_matcher *m) {
         uint32_t first = m->kid_start[v], count = m->kid_start[v + 1] - first;
         for (uint32_t i = 0; i < count; i++) m->order[first + i] = first + count - 1 - i; /* usually in order */
         fgg_sort(m->order + first, count, sizeof *m->order, tried_before, m);
+        m->turn[v] = 0;
     }
 }
 
-/* How many edges of the source come before this one. O(log edges). */
-static uint32_t order_place(const fg_matcher *m, uint32_t link, uint32_t first, uint32_t count) {
-    uint32_t low = 0;
-    while (count > 0) {
-        uint32_t half = count / 2;
-        if (tried_before(m, &m->order[first + low + half], &link)) {
-            low += half + 1;
-            count -= half + 1;
-        } else count = half;
+bool fgx_is_ordered(const fg_matcher *m, uint32_t v) {
+    for (uint32_t place = 1; m->order && place < m->kid_start[v + 1] - m->kid_start[v]; place++) {
+        uint32_t before = fgx_in_order(m, v, place - 1), link = fgx_in_order(m, v, place);
+        if (!tried_before(m, &before, &link)) return false;
+    }
+    return true;
+}
+
+/* The first place from `low` on whose edge does not come before this one; `high` if there is none before that. O(log places), O(1) at the end. */
+static uint32_t order_place(const fg_matcher *m, uint32_t link, uint32_t low, uint32_t high) {
+    for (uint32_t middle = high - 1; low < high; middle = low + (high - low) / 2) {
+        uint32_t other = fgx_in_order(m, m->source[link], middle);
+        if (tried_before(m, &other, &link)) low = middle + 1;
+        else high = middle;
     }
     return low;
+}
+
+/* The item at `from` goes some steps up a circle, or down; each that it passes goes one the other way. */
+static void move_up(uint32_t *circle, uint32_t count, uint32_t from, uint32_t steps) {
+    uint32_t item = circle[from];
+    while (steps > 0) {
+        uint32_t straight = steps < count - 1 - from ? steps : count - 1 - from;
+        memmove(circle + from, circle + from + 1, straight * sizeof *circle);
+        from += straight;
+        steps -= straight;
+        if (steps-- == 0) break;
+        circle[from] = circle[0];
+        from = 0;
+    }
+    circle[from] = item;
+}
+
+static void move_down(uint32_t *circle, uint32_t count, uint32_t from, uint32_t steps) {
+    uint32_t item = circle[from];
+    while (steps > 0) {
+        uint32_t straight = steps < from ? steps : from;
+        from -= straight;
+        memmove(circle + from + 1, circle + from, straight * sizeof *circle);
+        steps -= straight;
+        if (steps-- == 0) break;
+        circle[from] = circle[count - 1];
+        from = count - 1;
+    }
+    circle[from] = item;
+}
+
+/* Moves what is tried in place `was` to place `is`, past those between, or past all others where these are fewer: so what was tried first becomes the last at
+ * once, and that is what becomes of most. */
+static void move_in_order(fg_matcher *m, uint32_t v, uint32_t was, uint32_t is) {
+    uint32_t first = m->kid_start[v], count = m->kid_start[v + 1] - first, *circle = m->order + first, *turn = &m->turn[v];
+    uint32_t from = *turn + was < count ? *turn + was : *turn + was - count, between = is > was ? is - was : was - is, others = count - 1 - between;
+    if (is > was && between <= others) move_up(circle, count, from, between);
+    else if (is > was) {
+        move_down(circle, count, from, others);
+        *turn = *turn + 1 < count ? *turn + 1 : 0;
+    } else if (between <= others) move_down(circle, count, from, between);
+    else {
+        move_up(circle, count, from, others);
+        *turn = *turn > 0 ? *turn - 1 : count - 1;
+    }
 }
 
 void fgx_weigh(fg_matcher *m, uint32_t link, uint64_t weight) {
@@ -75,13 +126,12 @@ void fgx_weigh(fg_matcher *m, uint32_t link, uint64_t weight) {
         m->weight[link] = weight;
         return;
     }
-    uint32_t first = m->kid_start[m->source[link]], count = m->kid_start[m->source[link] + 1] - first;
-    uint32_t *order = m->order + first, was = order_place(m, link, first, count);
-    memmove(order + was, order + was + 1, (count - was - 1) * sizeof *order);
+    uint32_t v = m->source[link], count = m->kid_start[v + 1] - m->kid_start[v], was = 0;
+    if (fgx_in_order(m, v, 0) != link) was = order_place(m, link, 1, count);
+    bool falls = weight < m->weight[link];
     m->weight[link] = weight;
-    uint32_t is = order_place(m, link, first, count - 1);
-    memmove(order + is + 1, order + is, (count - 1 - is) * sizeof *order);
-    order[is] = link;
+    uint32_t is = falls ? order_place(m, link, was + 1, count) - 1 : order_place(m, link, 0, was);
+    if (is != was) move_in_order(m, v, was, is);
 }
 
 /* ---- Types of direct children, in whatever subsystem: each distinct set once */
@@ -381,7 +431,7 @@ void fg_matcher_free(fg_matcher *m) {
     for (uint32_t i = 0; m->jobs && i <= m->job_mask; i++)
         if (m->jobs[i]) fgx_free_job(m, m->jobs[i]);
 #define FREE(name) fgm_free(&memory, m->name)
-    FREE(place), FREE(at), FREE(kid_start), FREE(kid), FREE(source), FREE(order), FREE(weight), FREE(mark), FREE(needs), FREE(mark_exclusive);
+    FREE(place), FREE(at), FREE(kid_start), FREE(kid), FREE(source), FREE(order), FREE(turn), FREE(weight), FREE(mark), FREE(needs), FREE(mark_exclusive);
     FREE(child_set), FREE(set_start), FREE(set_types), FREE(plan), FREE(checker), FREE(filter), FREE(allocated), FREE(reserved);
     FREE(counted_index), FREE(whole), FREE(type_gathered), FREE(type_counts), FREE(counted), FREE(everywhere), FREE(specific);
     FREE(layouts), FREE(layout_types);

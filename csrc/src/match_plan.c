@@ -62,7 +62,7 @@ int fg_put_back(fg_matcher *m, int64_t id, int64_t start, int64_t duration) {
     for (uint32_t i = 0; i < job->hold_count; i++) {
         const fgx_hold *hold = &job->holds[i];
         bool books = (hold->has & (FGX_ALLOCATED | FGX_RESERVED)) != 0;
-        if ((hold->has & FGX_CHECK) && !fgx_is_open(m, hold->vertex, books, start, duration)) return FG_BUSY;
+        if ((books || (hold->has & FGX_CHECK)) && !fgx_is_open(m, hold->vertex, books, start, duration)) return FG_BUSY;
     }
     int code = FG_OK;
     uint32_t done = 0;

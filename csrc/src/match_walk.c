@@ -276,7 +276,7 @@ static void explore(fgx_walk *walk, uint32_t v, uint32_t wanted, bool pristine, 
     if (early && !tally_begin(walk, &t, list, multiplier)) return;
     walk->multiplier = multiplier;
     for (uint32_t i = first; i < last; i++) {
-        uint32_t link = m->order ? m->order[i] : i, kid = m->kid[link], type = m->graph->type[kid], base = m->groups_count;
+        uint32_t link = m->order ? fgx_in_order(m, v, i - first) : i, kid = m->kid[link], type = m->graph->type[kid], base = m->groups_count;
         if (m->seen[kid] == m->walk || (early && has_enough(walk, &t, type))) continue;
         if (picky && !wants(walk, list, type) && !is_passed(walk, type)) {
             walk->entered++;

@@ -50,5 +50,6 @@ void test_memory(void);
 void test_large(void);
 void test_match(void);
 void test_plan(void);
+void test_match_order(void);
 
 #endif

@@ -11,6 +11,7 @@ int main(void) {
     test_large();
     test_match();
     test_plan();
+    test_match_order();
     printf("%d checks, %d failed\n", harness_checks, harness_failures);
     return harness_failures != 0;
 }

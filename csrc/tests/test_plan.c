@@ -127,6 +127,22 @@ static void lifts(fg_matcher *m, fg_graph *graph) {
     fg_request_free(node), fg_request_free(core);
 }
 
+/* A job that is told twice keeps what was booked first, though not all that goes with it. */
+static void lifts_what_was_told_twice(void) {
+    fg_graph *graph = make_machine(&small);
+    fg_matcher *m = make_matcher(graph, 5, 0, NULL);
+    fg_request *core = make_request(graph, "slot[core]", NULL), *node = make_request(graph, "slot[node]", NULL);
+    fg_outcome out;
+    CHECK(find_at(m, core, 1, 0, 0, 10) == 0 && find_at(m, node, 2, 60, 60, 10) == 60); /* both on the first node */
+    CHECK(fg_match(m, core, FG_ALLOCATE, 0, 2, 10, NULL, 0, &out) == FG_OK && out.verdict == FG_DONE && fg_lift(m, 2) == FG_OK);
+    uint64_t before = state_of(m);
+    CHECK(fg_put_back(m, 2, 0, 10) == FG_BUSY && fg_put_back(m, 2, 9, 1) == FG_BUSY && state_of(m) == before);
+    CHECK(fg_put_back(m, 2, 10, 10) == FG_OK && is_exclusive(m));
+    fg_request_free(core), fg_request_free(node);
+    fg_matcher_free(m);
+    fg_graph_free(graph);
+}
+
 static void enters(fg_matcher *m, fg_graph *graph) {
     fg_request *node = make_request(graph, "slot[node]", NULL);
     fg_released released;
@@ -548,6 +564,7 @@ void test_plan(void) {
         fg_graph_free(graph);
         for (unsigned seed = 1; seed <= seeds; seed++) random_history(seed, policy, seed % 5 == 0, steps);
     }
+    lifts_what_was_told_twice();
     enters_odd_machines();
     without_filter();
     shares_requests();

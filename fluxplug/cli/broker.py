@@ -21,6 +21,9 @@ def main(name: str, words: Sequence[str]) -> int:
     """Run a broker with the words after `broker`: `-cFILE`, `-Skey=value` and other options of Flux's, then a command."""
     from fluxplug.cli.main import fail  # noqa: PLC0415 - it has imported us
 
+    if words[:1] in (["-h"], ["--help"]):
+        print(f"usage: fluxplug {name} [-cFILE] [COMMAND ...]\n\n{__doc__}")
+        return 0
     try:
         config, command = _parse(words)
         if os.environ.get("FLUX_TASK_RANK", "0") != "0":

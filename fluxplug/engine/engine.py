@@ -88,6 +88,7 @@ class Engine(Moves):
         self._handlers: dict[type, Callable[[Any], None]] = {
             ev.Submit: self._submit,
             ev.Ended: self._ended,
+            ev.EndedKeeping: self._ended,
             ev.Pass: self._pass,
             ev.Cancel: self._cancel,
             ev.SetUrgency: self._set_urgency,
@@ -207,12 +208,12 @@ class Engine(Moves):
         elif (reason := self._infeasible(job)) is not None:  # it need not wait to hear that it never fits
             self._raise(job, "alloc", reason)
 
-    def _ended(self, event: ev.Ended) -> None:
+    def _ended(self, event: ev.Ended | ev.EndedKeeping) -> None:
         job = self.running.pop(event.jobid, None)
         if job is None:
             raise EngineError(f"job {event.jobid} ended, but it was not running")
         del self.jobs[event.jobid]
-        if event.keep:
+        if type(event) is ev.EndedKeeping:
             self.kept[event.jobid] = job.R.copy()
             self.pool.update_expiration(event.jobid, event.until)
         else:

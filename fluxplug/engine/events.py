@@ -28,16 +28,20 @@ class Submit(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """A running job has left its resources; `status` is the wait status of its tasks.
-
-    `keep`: the job is over, but its resources are not to be given to others before `Vacated`, which is expected to come at the instant `until`.
-    """
+    """A running job has left its resources; `status` is the wait status of its tasks."""
 
     time: float
     jobid: int
     status: int = 0
-    keep: bool = False
-    until: float = 0.0
+
+
+class EndedKeeping(NamedTuple):
+    """A running job is over, but its resources are not to be given to others before `Vacated`, which is expected at the instant `until`."""
+
+    time: float
+    jobid: int
+    status: int
+    until: float
 
 
 class Cancel(NamedTuple):
@@ -162,7 +166,7 @@ class Pass(NamedTuple):
 
 
 Event = (
-    Submit | Ended | Cancel | SetUrgency | SetPriority | DependencyMet | SetLimit | NodesDown | NodesUp
+    Submit | Ended | EndedKeeping | Cancel | SetUrgency | SetPriority | DependencyMet | SetLimit | NodesDown | NodesUp
     | Running | Released | Vacated | Adopt | StopQueue | StartQueue | Pass
 )  # fmt: skip
 

@@ -357,7 +357,7 @@ class Driver:
         if not self.housekeeping.command or lost:  # on a lost host nothing runs
             self.handle(ev.Ended(now, live.jobid, status))
             return
-        self.handle(ev.Ended(now, live.jobid, status, keep=True, until=now + EXPECTED))
+        self.handle(ev.EndedKeeping(now, live.jobid, status, now + EXPECTED))
         self._launches += self.housekeeping.begin(live, now)
 
     def _requeue(self, live: LiveJob, now: float) -> None:
@@ -402,12 +402,12 @@ class Driver:
                         runs = await asyncio.get_running_loop().run_in_executor(self._thread, self.store.write, batch)
                     break
                 except StoreError as error:
+                    if self._closing or self._rests.is_set():  # at the end, or before anything is served
+                        self._forsake(settling)
+                        raise
                     if self.stuck is None:
                         self.log("error", f"{error}; waiting until it can be written, and refusing jobs until then")
                     self.stuck = str(error)
-                    if self._closing:
-                        self._forsake(settling)
-                        raise
                     await asyncio.sleep(delay)
                     delay = min(2 * delay, MAX_RETRY)
             if self.stuck is not None:

@@ -16,6 +16,8 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from fluxplug import __version__
 from fluxplug import exec as ex
 from fluxplug.build import build_engine, build_executor, build_pool, build_priorities
@@ -30,7 +32,7 @@ from fluxplug.instance.jobs import Intake, LiveJob, decode, encode, entry
 from fluxplug.instance.queues import Queues
 from fluxplug.instance.requests import Requests
 from fluxplug.instance.resources import Resources
-from fluxplug.instance.store import EVENTLOG, Batch, Store
+from fluxplug.instance.store import EVENTLOG, Batch, Store, StoreError
 from fluxplug.instance.streams import Streams
 from fluxplug.resource.rset import Rv1Set
 
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from fluxplug.plugins import Plugins
 
 PURGE_INTERVAL = 10.0
+_NONSENSE = (msgspec.DecodeError, KeyError, IndexError, TypeError)
+"""What comes of rows that no version of ours has written."""
 
 
 class InstanceError(FluxplugError):
@@ -59,8 +63,9 @@ def lock(statedir: Path) -> int:
         os.close(descriptor)
         whom = f" (process {owner})" if owner else ""
         raise InstanceError(f"{statedir}: another server uses this state directory{whom}") from None
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with suppress(OSError):  # a full disk: nobody is told who has it
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
 
 
@@ -132,7 +137,10 @@ class Instance:
     def _last_event(self) -> float:
         """The time of the last stored event of a job: none may be before it, whatever was done to the wall clock."""
         last = self.store.last_line()
-        return 0.0 if last is None else float(decode(last)["timestamp"])
+        try:
+            return 0.0 if last is None else float(decode(last)["timestamp"])
+        except _NONSENSE as error:
+            raise StoreError(f"{self.store.path}: damaged: the last entry: {type(error).__name__}: {error}") from None
 
     def _recover(self, now: float) -> None:
         driver, store = self.driver, self.store
@@ -158,7 +166,12 @@ class Instance:
                 driver.handle(ev.StopQueue(now, name))
         waiting: list[LiveJob] = []
         for jobid, jobspec, R, origin in store.active():  # noqa: N806 - the format's name
-            live = self._revive(jobid, decode(jobspec), R, origin)
+            try:
+                live = self._revive(jobid, decode(jobspec), R, origin)
+            except _NONSENSE as error:
+                raise StoreError(
+                    f"{store.path}: damaged: job {rec.f58(jobid)}: {type(error).__name__}: {error}"
+                ) from None
             driver.jobs[jobid] = live
             if live.document is None:
                 waiting.append(live)

@@ -41,6 +41,8 @@ FLAGS = DEBUG | WAITABLE | NOVALIDATE | 1
 RECENT = 4096
 """Jobspecs that are kept decoded after submission: most jobs of a busy instance start while theirs is among them."""
 
+_FOR_TASKS = frozenset({"environment", "files", "shell", "cwd", "job"})
+
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.decode
 
@@ -129,6 +131,7 @@ class Intake:
         epoch = store.meta("epoch")
         self._ids = FluidGenerator(0, lambda: int((clock.now() - epoch) * 1000), after=store.last_id())
         self._environments = dict(store.environments())
+        self._requests: dict[bytes, Any] = {}
         self._recent: OrderedDict[int, dict[str, Any]] = OrderedDict()
         self._named = any(queue.name for queue in config.all_queues)
 
@@ -145,10 +148,7 @@ class Intake:
             raise RequestError(errno.EPERM if "Missing key" in str(error) else errno.EINVAL, str(error)) from None
         jobspec, queue_name, engine_queue = self._admit(jobspec, userid)
         system = jobspec["attributes"]["system"]
-        try:
-            request = self.engine.pool.parse_resource_request(jobspec)
-        except (ValueError, KeyError) as error:
-            raise RequestError(errno.EINVAL, f"cannot be scheduled: {error}") from None
+        request = self._request(jobspec, system)
         wanted = system.get("dependencies")
         dependencies = []
         targets: dict[int, Mapping[str, Any]] = {}
@@ -179,6 +179,22 @@ class Intake:
         live.news = self.dependencies.add(jobid, userid, record["name"], dependencies, targets)
         self.jobs[jobid] = live
         return live
+
+    def _request(self, jobspec: dict[str, Any], system: dict[str, Any]) -> Any:
+        """What the pool makes of a jobspec: once for all that ask for the same. The pool does not get to see, or keep, what is for tasks alone."""
+        told = {key: value for key, value in system.items() if key not in _FOR_TASKS}
+        seen = {**jobspec, "attributes": {**jobspec["attributes"], "system": told}}
+        key = encode([jobspec["resources"], {name: value for name, value in told.items() if name != "duration"}])
+        request = self._requests.get(key)
+        if request is None:
+            try:
+                request = self.engine.pool.parse_resource_request(seen)
+            except (ValueError, KeyError) as error:
+                raise RequestError(errno.EINVAL, f"cannot be scheduled: {error}") from None
+            if len(self._requests) >= RECENT:
+                self._requests.clear()
+            self._requests[key] = request
+        return request.with_duration(float(system.get("duration") or 0))
 
     def _admit(self, jobspec: dict[str, Any], userid: int) -> tuple[dict[str, Any], str, str]:
         """What the site makes of a jobspec, the queue that it names, and the engine's."""

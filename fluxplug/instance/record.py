@@ -97,7 +97,8 @@ def initial(jobid: int, jobspec: Mapping[str, Any]) -> dict[str, Any]:
             )
     override = options.get("per-resource")
     if isinstance(override, dict) and (number := counted.get(f"n{override.get('type')}s", (0, 0))[0]):
-        ntasks = number * int(override.get("count", 1))
+        times = override.get("count", 1)
+        ntasks = number * (times if isinstance(times, int) else 1)
     record["ntasks"] = ntasks
     record["exception_occurred"] = False
     return record
@@ -165,7 +166,8 @@ def apply(record: dict[str, Any], name: str, time: float, context: Mapping[str, 
         _exception(record, time, context)
     elif name == "urgency":
         record["urgency"] = context["urgency"]
-        record["state"] = PRIORITY
+        if state == SCHED:
+            record["state"] = PRIORITY
     elif name == "jobspec-update":
         _update(record, context)
         if state == SCHED:

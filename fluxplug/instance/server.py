@@ -154,7 +154,11 @@ async def _serve(config: Config, plugins: Plugins, options: Options, statedir: P
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(signum, stop, signal.Signals(signum).name)
     app = make_app(instance, stop)
-    listening = [unixsocket.listen(str(path))]
+    try:
+        listening = [unixsocket.listen(str(path))]
+    except OSError as error:
+        instance.store.close()
+        raise InstanceError(f"{path}: {error.strerror}") from None
     if options.listen is not None:
         listening.append(_listen(options.listen))
     rate = config.instance.max_rate

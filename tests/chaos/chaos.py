@@ -26,7 +26,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import clients
 import verdict
-from world import Broken, World
+from world import BrokenError, World
 
 from fluxplug.client import Client
 from fluxplug.errors import FluxplugError
@@ -50,7 +50,9 @@ class Chaos:
         while self.kills < self.args.kills and time.monotonic() < limit:
             self.one_life()
             if self.counts["lives"] % self.args.replay_every == 0:
-                self.counts["jobs in flight, most"] = max(self.counts["jobs in flight, most"], verdict.replay(self.world))
+                self.counts["jobs in flight, most"] = max(
+                    self.counts["jobs in flight, most"], verdict.replay(self.world)
+                )
                 self.counts["replays"] += 1
             self.begin()
             if self.args.verbose and self.counts["lives"] % 10 == 0:
@@ -77,7 +79,7 @@ class Chaos:
             self.counts["starts refused on a full disk"] += 1
         self.world.start()
         if not self.world.wait():
-            raise Broken(f"the server does not start: exit code {self.world.server.returncode}")
+            raise BrokenError(f"the server does not start: exit code {self.world.server.returncode}")
 
     def one_life(self):
         """What happens until the kill."""
@@ -102,7 +104,7 @@ class Chaos:
         """The server must not end by itself meanwhile."""
         time.sleep(seconds)
         if self.world.server.poll() is not None:
-            raise Broken(f"the server has ended by itself, exit code {self.world.server.returncode}")
+            raise BrokenError(f"the server has ended by itself, exit code {self.world.server.returncode}")
 
     def kill_server(self):
         self.world.kill()
@@ -121,7 +123,9 @@ class Chaos:
     def settle(self):
         """Let what is there come to its end: the most of what waits is cancelled, so that it does not take for ever."""
         client = Client(self.world.uri, timeout=120)
-        waiting = client.post("/v1/jobs/list", {"max_entries": 0, "attrs": ["state"], "constraint": {"states": ["pending"]}}, again=True)["jobs"]
+        waiting = client.post(
+            "/v1/jobs/list", {"max_entries": 0, "attrs": ["state"], "constraint": {"states": ["pending"]}}, again=True
+        )["jobs"]
         ids = [one["id"] for one in waiting]
         self.counts["jobs in flight, most"] = max(self.counts["jobs in flight, most"], len(ids))
         self.random.shuffle(ids)
@@ -133,8 +137,11 @@ class Chaos:
                 return
             if time.monotonic() > until:
                 left = client.post("/v1/jobs/list", {"constraint": {"states": ["active"]}}, again=True)["jobs"]
-                raise Broken(f"{len(left)} jobs do not end, as {left[:5]}")
-            if any(one["urgency"] == 0 for one in client.post("/v1/jobs/list", {"constraint": {"states": ["pending"]}}, again=True)["jobs"]):
+                raise BrokenError(f"{len(left)} jobs do not end, as {left[:5]}")
+            if any(
+                one["urgency"] == 0
+                for one in client.post("/v1/jobs/list", {"constraint": {"states": ["pending"]}}, again=True)["jobs"]
+            ):
                 client.post("/v1/jobs/raise", {"states": ["pending"], "note": "held for ever"})
             time.sleep(0.2)
 
@@ -143,10 +150,10 @@ class Chaos:
         Client(self.world.uri).post("/v1/shutdown", {"reason": "chaos is over"})
         code = self.world.server.wait(60)
         if code:
-            raise Broken(f"the server has ended with {code}")
+            raise BrokenError(f"the server has ended with {code}")
         self.world.bury()
         if self.world.agents():
-            raise Broken("agents are left")
+            raise BrokenError("agents are left")
 
 
 def log_faults(world):
@@ -178,10 +185,21 @@ def arguments():
     add("--left", type=int, default=1000, help="pending jobs that still run at the end (default: %(default)s)")
     add("--hosts", type=int, default=4, help="pretended hosts (default: %(default)s)")
     add("--cores", type=int, default=8, help="cores of each (default: %(default)s)")
-    add("--disk", type=int, default=2048, help="MiB of the disk of the state directory; 0: where it is, and never full (default: %(default)s)")
+    add(
+        "--disk",
+        type=int,
+        default=2048,
+        help="MiB of the disk of the state directory; 0: where it is, and never full (default: %(default)s)",
+    )
     add("--durability", choices=("power", "process"), default="process")
     add("--executor", default="local", help="local or pretend (default: %(default)s)")
-    add("--replay-every", type=int, default=8, metavar="N", help="check a replay after each Nth kill (default: %(default)s)")
+    add(
+        "--replay-every",
+        type=int,
+        default=8,
+        metavar="N",
+        help="check a replay after each Nth kill (default: %(default)s)",
+    )
     add("--folder", help="where the run keeps its files (default: a temporary one, kept only where something is wrong)")
     add("--verbose", action="store_true")
     return parser.parse_args()
@@ -193,14 +211,21 @@ def main():
     folder = Path(args.folder or tempfile.mkdtemp(prefix="chaos-"))
     folder.mkdir(exist_ok=True)
     began = time.monotonic()
-    world = World(folder, size=args.hosts, cores=args.cores, durability=args.durability, executor=args.executor, disk=args.disk)
+    world = World(
+        folder, size=args.hosts, cores=args.cores, durability=args.durability, executor=args.executor, disk=args.disk
+    )
     world.executes = args.executor == "local"
-    print(f"chaos: seed {args.seed}, in {folder}" + (f"; no full disk: {world.no_disk}" if world.no_disk else ""), flush=True)
+    print(
+        f"chaos: seed {args.seed}, in {folder}" + (f"; no full disk: {world.no_disk}" if world.no_disk else ""),
+        flush=True,
+    )
     chaos = Chaos(args, world)
     stopping = multiprocessing.Event()
     kinds = [("follow", -1), *(("submit", number) for number in range(args.clients))]
     processes = [
-        multiprocessing.Process(target=clients.main, args=(kind, world, number, args.seed, args.jobs, stopping), daemon=True)
+        multiprocessing.Process(
+            target=clients.main, args=(kind, world, number, args.seed, args.jobs, stopping), daemon=True
+        )
         for kind, number in kinds
     ]
     faults, counts = [], Counter()
@@ -219,7 +244,7 @@ def main():
         verdict.replay(world)
         found, counts = verdict.judge(world)
         faults += found
-    except (Broken, FluxplugError, OSError, AssertionError) as error:
+    except (BrokenError, FluxplugError, OSError, AssertionError) as error:
         faults.append(f"{type(error).__name__}: {error}")
     finally:
         stopping.set()
@@ -237,7 +262,9 @@ def main():
     if faults:
         print(f"{len(faults)} faults; see {folder}")
         if not world.no_disk:
-            shutil.copytree(world.statedir, folder / "state", ignore=shutil.ignore_patterns("*.sock", "local-0"), dirs_exist_ok=True)
+            shutil.copytree(
+                world.statedir, folder / "state", ignore=shutil.ignore_patterns("*.sock", "local-0"), dirs_exist_ok=True
+            )
         return 1
     print("everything holds")
     if args.folder is None:

@@ -127,11 +127,16 @@ class Submitter:
         if dice < 0.3:
             self.client.post(f"/v1/jobs/{one}/urgency", {"urgency": self.random.choice((0, 1, 16, 31))})
         elif dice < 0.5:
-            self.client.post(f"/v1/jobs/{one}/raise", {"type": self.random.choice(("cancel", "odd")), "severity": self.random.choice((0, 0, 3))})
+            self.client.post(
+                f"/v1/jobs/{one}/raise",
+                {"type": self.random.choice(("cancel", "odd")), "severity": self.random.choice((0, 0, 3))},
+            )
         elif dice < 0.6:
             self.client.post(f"/v1/jobs/{one}/kill", {"signum": self.random.choice((9, 15, 10))})
         elif dice < 0.7:
-            self.client.post(f"/v1/jobs/{one}/update", {"updates": {"attributes.system.duration": self.random.choice((0, 1, 60))}})
+            self.client.post(
+                f"/v1/jobs/{one}/update", {"updates": {"attributes.system.duration": self.random.choice((0, 1, 60))}}
+            )
         elif dice < 0.8:
             self.client.post(f"/v1/jobs/{one}/memo", {"memo": {"a": self.random.random()}})
         else:
@@ -151,7 +156,9 @@ class Submitter:
             self.note(fault=f"{one}: its log is {events}")
 
     def ask(self):
-        path = self.random.choice(("/v1", "/v1/resources", "/v1/resources/status", "/v1/queues", "/metrics", "/v1/config"))
+        path = self.random.choice(
+            ("/v1", "/v1/resources", "/v1/resources/status", "/v1/queues", "/metrics", "/v1/config")
+        )
         self.client.get(path)
         one = self.client.post("/v1/jobs/list", {"max_entries": 100}, again=True)["jobs"]
         self.counts["listed"] += len(one)
@@ -221,7 +228,7 @@ class Follower:
                     stream.close()
 
 
-def main(kind, world, number, seed, target, stopping):
+def main(kind, world, number, seed, target, stopping):  # noqa: PLR0917 - what a process is started with
     """A client process."""
     world.server = None
     (Follower(world, stopping) if kind == "follow" else Submitter(world, number, seed, target, stopping)).run()

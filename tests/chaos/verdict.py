@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 
 from fluxplug.config import load_config
@@ -35,7 +36,11 @@ def job_faults(entries, *, over=True):
     had = set(names)
     needs = (("start", "alloc"), ("finish", "alloc"), ("free", "alloc"), *(() if fatal else (("finish", "start"),)))
     faults += [f"{one} without {other}" for one, other in needs if one in had and other not in had]
-    if not fatal and "clean" in had and not {"validate", "depend", "priority", "alloc", "start", "finish", "release", "free"} <= had:
+    if (
+        not fatal
+        and "clean" in had
+        and not {"validate", "depend", "priority", "alloc", "start", "finish", "release", "free"} <= had
+    ):
         faults.append("ended without an exception, and without having run")
     if "alloc" in had and "priority" not in had:
         faults.append("alloc without priority")
@@ -52,20 +57,12 @@ def job_faults(entries, *, over=True):
 def replay(world):
     """Bring an instance to where the dead server was, and check it. Nothing is written."""
     config = load_config(world.config)
-    from fluxplug.cli.start import _this_machine  # noqa: PLC0415
-
-    import attrs  # noqa: PLC0415
-
-    size, cores = int(world.command[-3]), int(world.command[-1])
-    config = attrs.evolve(config, resource=_this_machine(size, cores, None))
     held = lock(world.statedir)
     instance = Instance(config, config.plugins, world.statedir, uri=world.uri, power=False)
     instance.driver.check()
     instance.store.check()
     active = len(instance.driver.jobs)
     instance.store.close()
-    import os  # noqa: PLC0415
-
     os.close(held)
     return active
 
@@ -148,7 +145,7 @@ def _journal_faults(world, store):
     stored = []
     for seq, jobid, lines in store.journal(0, 1 << 60):
         stored += [(seq + place, jobid, json.loads(line)["name"]) for place, line in enumerate(lines.splitlines())]
-    for one, other in zip(seen, stored):
+    for one, other in zip(seen, stored, strict=False):
         if one != other:
             return [*faults, f"journal: a follower saw {one}, stored is {other}"]
     if len(seen) > len(stored):

@@ -23,11 +23,18 @@ queue-params = {{queue-depth = 32}}
 
 [instance]
 durability = "{durability}"
+
+[resource]
+nodes = {size}
+cores = {cores}
+
+[executor.local]
+pretend-hosts = true
 """
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 0x40000
 
 
-class Broken(AssertionError):
+class BrokenError(AssertionError):
     """Something that must never happen has happened."""
 
 
@@ -46,9 +53,10 @@ class World:
         self.ran.touch()
         self.errors = folder / "stderr"
         self.config = folder / "sched.toml"
-        self.config.write_text(CONFIG.format(durability=durability, executor=executor), encoding="utf-8")
-        self.command = [sys.executable, "-m", "fluxplug", "start", "--config", str(self.config), "--statedir", str(self.statedir)]
-        self.command += ["--test-size", str(size), "--cores", str(cores)]
+        described = CONFIG.format(durability=durability, executor=executor, size=size, cores=cores)
+        self.config.write_text(described, encoding="utf-8")
+        self.command = [sys.executable, "-m", "fluxplug", "start", "--config", str(self.config)]
+        self.command += ["--statedir", str(self.statedir)]
         with (folder / "clock").open("w+b") as file:
             file.truncate(8)
             self._clock = mmap.mmap(file.fileno(), 8)
@@ -71,7 +79,7 @@ class World:
     def wait(self, limit=120.0):
         """Wait until it serves: True, or False where it has ended instead."""
         if not select.select([self.server.stdout], [], [], limit)[0]:
-            raise Broken(f"the server did not serve within {limit:g} s")
+            raise BrokenError(f"the server did not serve within {limit:g} s")
         if not self.server.stdout.readline():
             self.server.wait()
             return False
@@ -90,14 +98,16 @@ class World:
         with suppress(ChildProcessError):
             while True:
                 ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-                if ended is None or (self.server is not None and ended.si_pid == self.server.pid and self.server.returncode is None):
+                if ended is None or (
+                    self.server is not None and ended.si_pid == self.server.pid and self.server.returncode is None
+                ):
                     return
                 os.waitpid(ended.si_pid, 0)
 
     def agents(self):
         """The processes that serve ranks."""
         found = []
-        for name in os.listdir("/proc"):
+        for name in os.listdir("/proc"):  # noqa: PTH208 - names, not paths
             if name.isdigit():
                 with suppress(OSError):
                     words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")
@@ -113,7 +123,7 @@ class World:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         mark = f"CHAOS_RUN={self.folder}".encode()
-        for name in os.listdir("/proc"):
+        for name in os.listdir("/proc"):  # noqa: PTH208 - names, not paths
             if name.isdigit():
                 with suppress(OSError):
                     if mark in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):

@@ -91,7 +91,7 @@ def test_a_pass_in_steps_does_what_a_whole_one_does(bench):
 def test_what_is_kept_after_a_job_serves_others_when_it_is_vacated(bench):
     run = bench("easy", nodes=4)
     run(run.submit(0, 1, 3, 100), run.submit(0, 2, 4, 10))
-    assert run(ev.Ended(50, 1, keep=True, until=60)) == []
+    assert run(ev.EndedKeeping(50, 1, 0, 60)) == []
     assert run.names(1)[-1] == "clean"
     assert run.promised() == {2: 60}
     assert run(ev.Vacated(55, 1, "0,2")) == []

@@ -51,3 +51,12 @@ def test_annotations_merge_and_none_deletes():
         "x": 1,
     }
     assert rec.merge({"user": {"a": 1}}, {"user": {"a": None}}) == {}
+
+
+def test_an_urgency_moves_only_a_job_that_is_in_the_queue():
+    record = {"state": rec.DEPEND, "urgency": 16}
+    rec.apply(record, "urgency", 1.0, {"urgency": 1})
+    assert (record["state"], record["urgency"]) == (rec.DEPEND, 1)
+    record["state"] = rec.SCHED
+    rec.apply(record, "urgency", 2.0, {"urgency": 2})
+    assert record["state"] == rec.PRIORITY

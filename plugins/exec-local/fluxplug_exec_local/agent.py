@@ -23,7 +23,8 @@ from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fluxplug.clock import SystemClock
+from fluxplug.clock import SteadyClock, since_boot
+from fluxplug_exec_local.cgroup import Cgroups
 from fluxplug_exec_local.channel import Channel
 from fluxplug_exec_local.leftovers import Leftovers, end_orphans_of
 from fluxplug_exec_local.workdir import Workdirs
@@ -52,13 +53,18 @@ class Agent:
     def __init__(self, statedir: str, rank: int, listener: socket.socket) -> None:
         self.statedir = statedir
         self.rank = rank
-        self.now = SystemClock().now
+        self.clock = SteadyClock()
+        self.now = self.clock.now
+        #: What the present server's clock is ahead of this one; they agree with the first server's.
+        self.skew = 0.0
+        self._synchronised = False
         self.instance = os.urandom(8).hex()
         self.uri = ""
         self.jobid_path = ""
         self.enclosing = ""
         self.kill_timeout = 5.0
         self.pretend = False
+        self.cgroups = Cgroups("")
         self.cores = sorted(os.sched_getaffinity(0))
         self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.jobs: dict[int, Job] = {}
@@ -106,7 +112,13 @@ class Agent:
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Call `action(*args)` at a time in seconds since 1970. Cannot be taken back: the action looks whether it still holds."""
         self._count += 1
-        heapq.heappush(self._timers, (when, self._count, action, args))
+        heapq.heappush(self._timers, (when - self.clock.offset, self._count, action, args))
+
+    def synchronise(self, offset: float) -> None:
+        """A server's clock is since_boot() + `offset`. Running jobs keep their time, whatever that of a later server is."""
+        if not self._synchronised:
+            self.clock.offset, self._synchronised = offset, True
+        self.skew = offset - self.clock.offset
 
     def wait_to_read(self, stream: Stream) -> None:
         """Do not read from this stream until there is room for what it says."""
@@ -150,7 +162,7 @@ class Agent:
                         self.unwatch(fd)
             if self._children:
                 self._reap()
-            if self._timers and self._timers[0][0] <= self.now():
+            if self._timers and self._timers[0][0] <= since_boot():
                 self._run_timers()
             for _ in range(min(STARTS_A_TURN, len(self.queue))):
                 self._start(self.queue.popleft())
@@ -187,6 +199,7 @@ class Agent:
                 os.killpg(task.pid, signal.SIGKILL)
         self.leftovers.sweep(everything=True)
         self.workdirs.remove()
+        self.cgroups.tidy()
         self.running = False
 
     def _woken(self, woken: socket.socket) -> None:
@@ -216,10 +229,10 @@ class Agent:
                 task.job.task_exited(task, status)
 
     def _until_timer(self) -> float:
-        return max(0.0, self._timers[0][0] - self.now()) if self._timers else -1.0
+        return max(0.0, self._timers[0][0] - since_boot()) if self._timers else -1.0
 
     def _run_timers(self) -> None:
-        now = self.now()
+        now = since_boot()
         while self._timers and self._timers[0][0] <= now:
             _, _, action, args = heapq.heappop(self._timers)
             action(*args)
@@ -227,6 +240,7 @@ class Agent:
     def _look_around(self) -> None:
         now = self.now()
         self.leftovers.sweep()
+        self.cgroups.tidy()
         if _identity(self.address) != self._identity:
             print("agent: another one serves my address, or it has gone: ending", file=sys.stderr, flush=True)
             self.channel.close()

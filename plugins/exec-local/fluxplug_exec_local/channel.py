@@ -13,6 +13,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.instance.unixsocket import peer_uid
+from fluxplug_exec_local.cgroup import Cgroups
 from fluxplug_exec_local.job import Job
 from fluxplug_exec_local.protocol import ProtocolError, Splitter, frame
 
@@ -178,11 +179,14 @@ class Channel:
 
     def _welcomed(self, stored: int, settings: dict[str, Any]) -> None:
         agent = self.agent
+        agent.synchronise(settings["clock"])
         agent.uri = settings["uri"]
         agent.jobid_path = settings["jobid_path"]
         agent.enclosing = settings["enclosing"]
         agent.kill_timeout = settings["kill_timeout"]
         agent.pretend = settings["pretend"]
+        if settings["cgroup"] != agent.cgroups.parent:
+            agent.cgroups = Cgroups(settings["cgroup"])
         self._acknowledged(stored)
         self._welcome = True
         self._out.extend(data for _, data in self.retained)

@@ -27,8 +27,8 @@ class Tracked:
     """One job between its launch and the moment its end is stored. `ranks` are those of its hosts, in order."""
 
     __slots__ = (
-        "begun", "ended", "exited", "gone", "index", "job", "jobid", "lost", "pmi", "pmi_done", "ranks", "running", "status", "statuses",
-        "timed_out",
+        "begun", "ended", "exited", "expiration", "gone", "index", "job", "jobid", "lost", "pmi", "ranks", "running", "status", "statuses",
+        "stopped", "timed_out",
     )  # fmt: skip
 
     def __init__(self, job: Launch, ranks: Sequence[int]) -> None:
@@ -42,7 +42,9 @@ class Tracked:
         self.status = 0
         self.statuses: dict[int, int] = {}
         self.pmi: dict[int, dict[int, dict[str, str]]] = {}
-        self.pmi_done = 0
+        #: The latest of what was asked about the job: a new time limit, its end ("" for not).
+        self.expiration = job.expiration
+        self.stopped = ""
 
     def restore(self, rank: int, marks: Sequence[int], status: int, stored: int) -> None:
         """Take up what an agent said about its part before the restart, as far as it is stored up to batch `stored`."""

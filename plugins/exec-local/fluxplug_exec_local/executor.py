@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from fluxplug.clock import since_boot
 from fluxplug.config import option
 from fluxplug.exec import Ended, Executor
 from fluxplug.values.idset import IDset
@@ -38,6 +39,7 @@ class Local(Executor):
     @attrs.frozen
     class Config:
         kill_timeout: float = option(5.0, help="grace between SIGTERM (or SIGALRM) and SIGKILL", unit="seconds", min=0)
+        cgroup: str = option("", help="a cgroup v2 folder that is ours: each job gets a group in it; empty for none")
         pretend_hosts: bool = option(False, help="serve every rank here, whatever its host is called: for tests")
 
     config: Config
@@ -99,7 +101,10 @@ class Local(Executor):
         self._tell(jobid, "signal", signum)
 
     def stop(self, jobid: int, reason: str) -> None:
-        self._tell(jobid, "stop", reason)
+        tracked = self._jobs.get(jobid)
+        if tracked is not None and not tracked.stopped:
+            tracked.stopped = reason
+            self._tell(jobid, "stop", reason)
 
     def write(self, jobid: int, ranks: str, data: bytes, *, eof: bool) -> None:
         tracked = self._jobs.get(jobid)
@@ -110,7 +115,10 @@ class Local(Executor):
                 self._links[rank].send("write", jobid, ranks, data, eof, rank == tracked.ranks[0])
 
     def set_expiration(self, jobid: int, expiration: float) -> None:
-        self._tell(jobid, "expiration", expiration)
+        tracked = self._jobs.get(jobid)
+        if tracked is not None:
+            tracked.expiration = expiration
+            self._tell(jobid, "expiration", expiration)
 
     def committed(self, key: str, seq: int) -> None:
         ends = self._ends.get(key)
@@ -172,7 +180,11 @@ class Local(Executor):
                 continue
             if tracked.jobid not in hello.jobs:
                 self._send_launch(tracked, link.rank, nodes_of(tracked.job.R))
-            elif tracked.running == len(tracked.ranks) > 1:
+            # What was asked while the connection was away.
+            link.send("expiration", tracked.jobid, tracked.expiration)
+            if tracked.stopped:
+                link.send("stop", tracked.jobid, tracked.stopped)
+            if tracked.running == len(tracked.ranks) > 1:
                 link.send("go", tracked.jobid)
 
     def _settings(self) -> dict[str, Any]:
@@ -181,7 +193,9 @@ class Local(Executor):
             "jobid_path": os.environ.get("FLUX_JOB_ID_PATH", ""),
             "enclosing": os.environ.get("FLUX_JOB_ID", ""),
             "kill_timeout": self.config.kill_timeout,
+            "clock": self.site.clock.now() - since_boot(),
             "pretend": self.config.pretend_hosts,
+            "cgroup": self.config.cgroup,
         }
 
     def _link_lost(self, link: Link) -> None:
@@ -200,7 +214,6 @@ class Local(Executor):
         for tracked in list(self._jobs.values()):
             if link.rank in tracked.index:
                 self._give_up(tracked, [link.rank], "lost contact with agent of rank {}")
-        self._ends.pop(link.instance, None)
         await self._start_until_up(link, hello)
 
     def _restart(self, link: Link) -> None:
@@ -259,7 +272,7 @@ class Local(Executor):
         for rank in ranks:
             tracked.lose(rank, self.site.clock.now(), note.format(rank), out)
         if out:
-            self._tell(tracked.jobid, "stop", "exec")
+            self.stop(tracked.jobid, "exec")
             self._deliver_own(out)
 
     def _deliver_own(self, out: list[Report]) -> None:
@@ -296,7 +309,11 @@ class Local(Executor):
                     if tracked is None:
                         continue
                     word = tracked.take(rank, report, out)
-                    if word is not None and len(tracked.ranks) > 1:
+                    if word is None or len(tracked.ranks) == 1:
+                        continue
+                    if word[0] == "stop":
+                        self.stop(report[1], word[1])
+                    else:
                         self._tell(report[1], word[0], *word[1:], but=-1 if word[0] == "go" else rank)
         if seq > link.delivered:
             link.delivered = seq

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.values.jobid import id_encode
-from fluxplug_exec_local import launch
+from fluxplug_exec_local import cgroup, launch
 from fluxplug_exec_local.protocol import ENDED, ENTRY, RAISED, RUNNING, TASK_EXIT, TIMED_OUT
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Job:
     __slots__ = (
         "agent",
         "begun",
+        "cgroup",
         "early",
         "ended",
         "exit_timeout",
@@ -77,7 +78,7 @@ class Job:
         self.agent = agent
         self.jobid = jobid
         self.userid = userid
-        self.expiration = expiration
+        self.expiration = expiration and expiration - agent.skew
         self.nodes = nodes
         self.index = index
         self.nslots = nslots
@@ -87,6 +88,7 @@ class Job:
         self.f58 = id_encode(jobid)
         self.name = ""
         self.tmpdir = ""
+        self.cgroup = ""
         self.size = 0
         self.tasks: list[Task] = []
         self.live = 0
@@ -188,7 +190,10 @@ class Job:
         elif op == "write":
             launch.write(self, message[2], message[3], eof=message[4], log=message[5])
         elif op == "expiration":
-            self.expiration = message[2]
+            expiration = message[2] and message[2] - self.agent.skew
+            if expiration == self.expiration:
+                return
+            self.expiration = expiration
             if self.started and self.expiration:
                 launch.arm(self)
         elif op == "go":
@@ -226,7 +231,10 @@ class Job:
         if self.ended:
             return
         self.kill(signal.SIGKILL)
-        self.agent.leftovers.end_job(self)
+        if self.cgroup:
+            cgroup.kill(self.cgroup)
+        else:
+            self.agent.leftovers.end_job(self)
         if attempt > 1:
             # Who still holds the output has left the job's sessions: it is not waited for.
             for task in self.tasks:
@@ -312,6 +320,8 @@ class Job:
             self.status = max((self._task_status(task) for task in self.tasks), default=0)
         elif not self.status and self.stopping:
             self.status = int(_SIGNALS.get(self.stopping, signal.SIGTERM))
+        if self.cgroup:
+            self.agent.cgroups.end(self.cgroup)
         if self.tmpdir:
             self.agent.workdirs.give_back(self.tmpdir)
         self.marks[4] = self.report(ENDED, self.status)

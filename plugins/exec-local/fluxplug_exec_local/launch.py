@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluxplug.values.duration import parse_fsd
 from fluxplug.values.idset import IDset
+from fluxplug.values.jobid import id_encode
 from fluxplug_exec_local.binding import Binding, rlimits
 from fluxplug_exec_local.environment import expand, job_environment
 from fluxplug_exec_local.layout import lay_out
@@ -64,9 +65,14 @@ def start(job: Job) -> None:
             from fluxplug_exec_local.pmi import Pmi  # noqa: PLC0415 - not every job needs it
 
             job.pmi = Pmi(job, layout.blocks, len(layout.mine))
-        for localid, rank in enumerate(layout.mine):
-            task = Task(job, rank, localid)
-            _start_task(job, task, command, shared, redirect, binding)
+        job.cgroup = agent.cgroups.enter(f"job-{agent.rank}-{id_encode(job.jobid, 'f58plain')}")
+        try:
+            for localid, rank in enumerate(layout.mine):
+                task = Task(job, rank, localid)
+                _start_task(job, task, command, shared, redirect, binding)
+        finally:
+            if job.cgroup:
+                agent.cgroups.leave()
     except (OSError, ValueError) as error:
         if task is None or isinstance(error, ValueError):
             job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)

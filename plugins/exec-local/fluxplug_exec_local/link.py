@@ -78,10 +78,18 @@ class Link(asyncio.Protocol):
     async def start(self) -> Hello | None:
         """Start an agent; None where it does not say hello: its log says why."""
         self._bury()
-        listener = unixsocket.listen(self._path)
+        try:
+            listener = unixsocket.listen(self._path)
+        except OSError:  # a full disk, for one: it is tried again
+            return None
+        connection = None
         try:
             connection = unixsocket.connect(self._path)
             self._started = self._spawn(listener)
+        except OSError:
+            if connection is not None:
+                connection.close()
+            return None
         finally:
             listener.close()
         return await self._meet(connection)

@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -298,3 +299,51 @@ def test_what_comes_before_a_jobs_turn_is_kept(stage):
         assert [at.site.output(jobid) for jobid in range(1, 31)] == [f"{jobid}".encode() for jobid in range(1, 31)]
 
     stage(play)
+
+
+def writable_cgroup():
+    """A folder for groups, where this machine lets us have one."""
+    from fluxplug_exec_local.cgroup import _own_group
+
+    home = _own_group()
+    path = Path(home, f"fluxplug-test-{os.getpid()}")
+    try:
+        if not home:
+            return None
+        path.mkdir()
+    except OSError:
+        return None
+    if not (path / "cgroup.kill").exists():
+        path.rmdir()
+        return None
+    return path
+
+
+def test_a_control_group_holds_everything_that_a_job_starts(stage):
+    path = writable_cgroup()
+    if path is None:
+        pytest.skip("no cgroup v2 that we may write to")
+
+    async def play(at):
+        script = "env -i setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $!; grep 0:: /proc/self/cgroup"
+        jobid = await at.job("sh", "-c", script)
+        pid, group = at.site.output(jobid).decode().split()
+        assert "/job-0-f" in group
+        assert gone(int(pid))
+        at.launch(1, "sh", "-c", "trap '' TERM; setsid sleep 1000 & echo ready; wait")
+        await ready(at, 1)
+        at.executor.stop(1, "cancel")
+        await at.site.ended(1)
+
+    try:
+        stage(play, cgroup=str(path), kill_timeout=0.2)
+    finally:
+        for folder, _, _ in os.walk(path, topdown=False):
+            Path(folder).rmdir()
+
+
+def test_a_control_group_that_we_may_not_have_changes_nothing(stage):
+    async def play(at):
+        assert at.site.output(await at.job("echo", "fine")) == b"fine\n"
+
+    stage(play, cgroup="/nonexistent/group")

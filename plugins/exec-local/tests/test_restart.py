@@ -117,6 +117,22 @@ def test_a_connection_that_breaks_is_made_again(stage, tmp_path):
     stage(play)
 
 
+def test_what_was_asked_while_the_connection_was_away_is_asked_again(stage):
+    async def play(at):
+        for jobid in (1, 2):
+            at.launch(jobid, "sh", "-c", "echo ready; exec sleep 1000", expiration=at.site.clock.now() + 1000)
+        await at.site.until(lambda: at.site.output(1) == at.site.output(2) == b"ready\n")
+        link = at.executor._links[0]
+        link._transport.abort()
+        await link.disconnected.wait()
+        at.executor.stop(1, "cancel")
+        at.executor.set_expiration(2, at.site.clock.now())
+        await at.site.ended(1, 2)
+        assert (at.site.status(1), at.site.status(2)) == (15, 142 << 8)
+
+    stage(play)
+
+
 def test_an_agent_that_dies_takes_its_jobs_along_and_another_comes(stage):
     async def play(at):
         at.launch(1, "sh", "-c", "echo ready $$; exec sleep 1000")

@@ -200,9 +200,9 @@ class Attachment:
         try:
             source = sys.stdin.fileno()
         except (AttributeError, OSError, ValueError):
-            return
+            source = -1  # we have none
         try:
-            while data := os.read(source, _BLOCK):
+            while source >= 0 and (data := os.read(source, _BLOCK)):
                 self._put({"data": data})
             self._put({"eof": True})
         except OSError:  # the job has ended or takes no input, or we may not read from the terminal

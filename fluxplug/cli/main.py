@@ -125,7 +125,15 @@ def _chosen(words: list[str], command: str) -> Command | None:
     if chosen is not None and chosen.other is not None:
         given = {word.partition("=")[0] for word in words}
         return chosen.other if given.intersection(chosen.other_options) else chosen
+    if chosen is not None and chosen.plugin_actions and _plugin_action(chosen, words[1:]):
+        return chosen._replace(live=False)
     return chosen
+
+
+def _plugin_action(chosen: Command, words: list[str]) -> bool:
+    """Whether the words after a command's name ask for an action of a plugin."""
+    module = importlib.import_module(chosen.module)
+    return bool(words) and not words[0].startswith("-") and words[0] not in module.ACTIONS
 
 
 def _is_live(chosen: Command | None, error: FluxplugError) -> bool:
@@ -166,7 +174,7 @@ def _run_own(chosen: Command, name: str, words: list[str]) -> int:
     module = importlib.import_module(chosen.module)
     if chosen.raw:
         return int(module.main(name, words))
-    if chosen.plugin_actions and words and not words[0].startswith("-") and words[0] not in module.ACTIONS:
+    if chosen.plugin_actions and _plugin_action(chosen, words):
         parser = argparse.ArgumentParser(prog="fluxplug")
         subparsers = parser.add_subparsers(dest="command")
         return _run_plugin_command(parser, subparsers, [f"{name}.{words[0]}", *words[1:]], f"{name}.{words[0]}")

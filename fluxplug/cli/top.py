@@ -104,7 +104,7 @@ def draw(now: Situation, height: int) -> RenderableType:
     )
     parts.append(Text(f" jobs: {counts}"))
     rows = [*now.lists["running"], *now.lists["pending"]]
-    table = Table(box=None, pad_edge=False, header_style="reverse", expand=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="reverse", expand=True)
     for title, justify, width in (
         ("JOBID", "right", 12), ("USER", "left", 8), ("NAME", "left", 12), ("ST", "right", 2),
         ("NTASKS", "right", 6), ("NNODES", "right", 6), ("TIME", "right", 8),

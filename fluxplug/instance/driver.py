@@ -387,6 +387,7 @@ class Driver:
     async def _commit(self) -> None:
         """Make the batch durable and do what waited for that."""
         batch, self.batch = self.batch, Batch()
+        self.intake.unstored = set()
         settling, self._settling = self._settling, []
         launches, self._launches = self._launches, []
         stops, self._stops = self._stops, []
@@ -410,6 +411,7 @@ class Driver:
                     self.stuck = str(error)
                     await asyncio.sleep(delay)
                     delay = min(2 * delay, MAX_RETRY)
+            self.intake.forget()
             if self.stuck is not None:
                 self.log("info", "the store can be written again")
                 self.stuck = None

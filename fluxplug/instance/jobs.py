@@ -133,6 +133,7 @@ class Intake:
         self._environments: set[bytes] = set()
         self._requests: dict[bytes, Any] = {}
         self._recent: OrderedDict[int, dict[str, Any]] = OrderedDict()
+        self.unstored: set[int] = set()  #: jobs whose jobspec no commit has begun to write
         self._named = any(queue.name for queue in config.all_queues)
 
     def take(self, jobspec: Any, urgency: int, flags: int, userid: int, batch: Batch) -> LiveJob:
@@ -245,9 +246,13 @@ class Intake:
         self._environments.clear()
 
     def _remember(self, jobid: int, jobspec: dict[str, Any]) -> None:
+        self._recent[jobid] = jobspec
+        self.unstored.add(jobid)
+
+    def forget(self) -> None:
+        """Keep RECENT jobspecs at most in memory, beside those that are not in the store yet."""
         recent = self._recent
-        recent[jobid] = jobspec
-        if len(recent) > RECENT:
+        while len(recent) > RECENT and next(iter(recent)) not in self.unstored:
             recent.popitem(last=False)
 
     def record(self, jobid: int) -> dict[str, Any] | None:

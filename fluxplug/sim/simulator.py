@@ -255,7 +255,7 @@ class Simulator:
             outcome = schedule.outcome[row] = "timeout" if killed else "completed"
         if self._watching is not None:
             self._watching.plugin.ended(self.engine.running[jobid], now)
-        actions = self.engine.handle(_new(ev.Ended, (now, jobid, 0 if outcome == "completed" else 1 << 8)))
+        actions = self.engine.handle(_new(ev.Ended, (now, jobid, 0 if outcome == "completed" else 1 << 8, False, 0.0)))
         if actions is not ev.NOTHING:
             self._perform(actions, now)
 

@@ -225,6 +225,9 @@ def _filled(
 ) -> Namespace:
     """A copy of the arguments for one job, with its templates filled."""
     values: dict[str, Any] = {**vars(args), "command": list(command)}
+    for key in ("cc", "bcc"):  # of all ids, this job's: reading all of them for each would take ages
+        if values.get(key) is not None:
+            values[key] = str(names["cc"])
     if names or inputs is not None:
         from fluxplug.cli.submission.templates import fill_all  # noqa: PLC0415
 

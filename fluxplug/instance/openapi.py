@@ -29,6 +29,43 @@ _WORDS = {
     "/v1/resources/{what}": ["drain", "undrain", "up", "down"],
     "/v1/queues/{what}": ["enable", "disable", "start", "stop"],
 }
+_LINES = {"/v1/events", "/v1/resources/eventlog", "/v1/jobs/{id}/{key}"}
+"""Answers of lines of JSON."""
+_MEMBERS = {
+    "/v1": ["name", "version", "api", "instance", "uri", "owner", "pid", "statedir", "started", "size", "durability", "executor"],
+    "/v1/jobs/list": ["jobs"],
+    "/v1/jobs/raise": ["matched", "done", "errors"],
+    "/v1/jobs/kill": ["matched", "done", "errors"],
+    "/v1/jobs/{id}": ["job"],
+    "/v1/jobs/{id}/urgency": ["urgency"],
+    "/v1/jobs/{id}/result": ["id", "result", "t_submit", "exception_occurred"],
+    "/v1/jobs/{id}/explain": ["id", "state", "reason", "text"],
+    "/v1/wait": ["id", "success", "errstr"],
+    "/v1/resources": ["all", "down", "allocated"],
+    "/v1/resources/status": ["R", "online", "offline", "exclude", "torpid", "housekeeping", "allocated", "drain"],
+    "/v1/queues": ["queues"],
+    "/v1/queues/{what}": ["queues"],
+    "/v1/stats": ["jobs", "passes", "ticks", "store"],
+    "/v1/plugins": ["plugins"],
+    "/v1/purge": ["matched", "purged", "inactive"],
+    "/openapi.json": ["openapi", "info", "paths"],
+}  # fmt: skip
+"""Members that an answer has in any case."""
+
+
+def _answers(path: str) -> dict[str, Any]:
+    """Media types of a request's answer, with what is in it."""
+    if path == "/metrics":
+        return {"text/plain": {"schema": {"type": "string"}}}
+    found: dict[str, Any] = {}
+    if path in _LINES:
+        found["application/x-ndjson"] = {}
+    if path not in _LINES or path.endswith("{key}"):
+        schema: dict[str, Any] = {"type": "object"}
+        if path in _MEMBERS:
+            schema["required"] = _MEMBERS[path]
+        found["application/json"] = {"schema": schema}
+    return found
 
 
 def document(routes: Sequence[ApiRoute]) -> dict[str, Any]:
@@ -43,7 +80,7 @@ def document(routes: Sequence[ApiRoute]) -> dict[str, Any]:
             "parameters": [_path_parameter(route.path, name) for name in re.findall(r"\{(\w+)\}", route.path)]
             + [{"name": name, "in": "query", "schema": {"type": kind}} for name, kind in route.query],
             "responses": {
-                "200": {"description": "Done", "content": {"application/json": {}, "application/x-ndjson": {}, "text/plain": {}}},
+                "200": {"description": "Done", "content": _answers(route.path)},
                 "default": {"description": "Refused", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}},
             },
         }  # fmt: skip

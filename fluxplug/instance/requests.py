@@ -111,8 +111,10 @@ class Requests:
 
         def kill(now: float) -> None:
             del now
-            live = self.live(jobid)
-            if live.record["state"] != rec.RUN or driver.executor is None:
+            live = driver.jobs.get(jobid)
+            if live is None and driver.intake.record(jobid) is None:
+                raise RequestError(errno.ENOENT, "unknown job id")
+            if live is None or live.record["state"] != rec.RUN or driver.executor is None:
                 raise RequestError(errno.EINVAL, "job is not running")
             driver.executor.signal(jobid, signum)
 

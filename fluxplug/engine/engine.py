@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from fluxplug.clock import ManualClock
 from fluxplug.engine import events as ev
 from fluxplug.engine.job import Job
-from fluxplug.engine.moves import HOLD, EngineError, Moves
+from fluxplug.engine.moves import EngineError, Moves
 from fluxplug.engine.passes import Pass
 from fluxplug.engine.queuestate import QueueState
 from fluxplug.engine.states import InvalidTransitionError, State, last_state
@@ -103,6 +103,7 @@ class Engine(Moves):
             ev.Adopt: self._adopt,
             ev.StopQueue: self._stop_queue,
             ev.StartQueue: self._start_queue,
+            ev.Suspend: self._suspend,
         }
 
     @property
@@ -299,6 +300,17 @@ class Engine(Moves):
         self._queue(event.queue).stopped = False
         self._wake()
 
+    def _suspend(self, event: ev.Suspend) -> None:
+        job = self._job(event.jobid)
+        if job.state > State.SCHED:
+            raise EngineError(f"job {event.jobid} has its resources: it cannot be suspended")
+        if job.suspended == event.on:
+            return
+        job.suspended = event.on
+        if job.state == State.SCHED:
+            self._leave(job)
+            self._enter(job)
+
     def _queue(self, name: str) -> QueueState:
         if name not in self.queues:
             raise EngineError(f"no queue {name!r}; there are {', '.join(self.queues)}")
@@ -483,4 +495,4 @@ class Engine(Moves):
         assert pending.isdisjoint(self.parked)
         for job in self.jobs.values():
             if job.state == State.SCHED:
-                assert (job.key is not None) == (job.urgency != HOLD and not job.parked), job
+                assert (job.key is not None) == (job.may_queue and not job.parked), job

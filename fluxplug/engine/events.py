@@ -159,6 +159,14 @@ class StartQueue(NamedTuple):
     queue: str
 
 
+class Suspend(NamedTuple):
+    """A pending job is not eligible for the time being, or (`on` false) is again: its virtual queue has been stopped or started."""
+
+    time: float
+    jobid: int
+    on: bool = True
+
+
 class Pass(NamedTuple):
     """The instant is complete: schedule."""
 
@@ -167,7 +175,7 @@ class Pass(NamedTuple):
 
 Event = (
     Submit | Ended | EndedKeeping | Cancel | SetUrgency | SetPriority | DependencyMet | SetLimit | NodesDown | NodesUp
-    | Running | Released | Vacated | Adopt | StopQueue | StartQueue | Pass
+    | Running | Released | Vacated | Adopt | StopQueue | StartQueue | Suspend | Pass
 )  # fmt: skip
 
 

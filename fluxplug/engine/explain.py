@@ -108,7 +108,7 @@ def _reason(engine: Engine, job: Job, position: int) -> tuple[str, str]:
     if (job.parked or job.key is not None) and engine.needs_down(job.request):
         return "down", f"needs nodes that are down ({engine.down} down); it does not hold others back"
     if job.key is None:
-        return "held", "held: its urgency is 0"
+        return ("stopped", "its queue is stopped") if job.suspended else ("held", "held: its urgency is 0")
     return _waiting(engine, job, position)
 
 

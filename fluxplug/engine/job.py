@@ -41,7 +41,13 @@ class Job:
     ends: float = math.inf
     exception: str = ""
     dependencies: set[str] = field(factory=set)
+    suspended: bool = False
     jobspec: dict[str, Any] | None = None
+
+    @property
+    def may_queue(self) -> bool:
+        """Whether it would be eligible once it waits for resources alone: neither held by its urgency nor suspended."""
+        return self.urgency != 0 and not self.suspended
 
     @property
     def limit(self) -> float:

@@ -152,15 +152,15 @@ class Moves:
     def _reprioritise(self, job: Job, priority: int) -> None:
         """Set the priority of a waiting job anew; where that does not move it, it keeps its place and its promise."""
         eligible = job.key is not None or job.parked
-        if priority == job.priority and eligible == (job.urgency != HOLD):
+        if priority == job.priority and eligible == job.may_queue:
             self._move(job, "priority", {"priority": priority} if self._logging else None)
         else:
-            self._leave(job, for_good=priority < job.priority or job.urgency == HOLD)
+            self._leave(job, for_good=priority < job.priority or not job.may_queue)
             self._prioritise(job, priority)
 
     def _enter(self, job: Job) -> None:
         """Make a job eligible, unless it is held."""
-        if job.urgency != HOLD:
+        if job.urgency != HOLD and not job.suspended:
             state = self.queues[job.queue]
             state.pending.add(job, (-job.priority, job.submitted, job.sequence))
             state.wanted = True

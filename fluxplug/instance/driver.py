@@ -25,7 +25,7 @@ from fluxplug import exec as ex
 from fluxplug.clock import stopwatch
 from fluxplug.engine import events as ev
 from fluxplug.engine.moves import EngineError
-from fluxplug.engine.states import InvalidTransitionError
+from fluxplug.engine.states import InvalidTransitionError, State
 from fluxplug.instance import record as rec
 from fluxplug.instance.errors import RequestError
 from fluxplug.instance.estimates import Estimates
@@ -232,6 +232,7 @@ class Driver:
             while fresh:
                 live = fresh.popleft()
                 handle(live.submission(now))
+                self.suspend(live, now)
                 for news in live.news:
                     self._news(news, now)
             while inbox:
@@ -242,6 +243,16 @@ class Driver:
         actions = self.engine.handle(event)
         if actions is not ev.NOTHING:
             self._take(actions)
+
+    def suspend(self, live: LiveJob, now: float) -> None:
+        """Hold a pending job back while its virtual queue is stopped, and no longer."""
+        name = live.record.get("queue", "")
+        queue = self.queues.all.get(name)
+        job = self.engine.jobs.get(live.jobid)
+        if queue is None or queue.config.parent is None or job is None or job.state > State.SCHED:
+            return
+        if job.suspended != (queue.stopped is not None):
+            self.handle(ev.Suspend(now, live.jobid, on=queue.stopped is not None))
 
     def _take(self, actions: ev.Actions) -> None:
         for start in actions.start:

@@ -276,6 +276,7 @@ class Instance:
             driver.write(live, now, "priority", {"priority": driver.engine.jobs[live.jobid].priority})
         elif state == record["state"] and not live.dependencies and live.jobid in driver.engine.jobs:
             record["state"] = int(driver.engine.jobs[live.jobid].state)
+        driver.suspend(live, now)
         for news in live.news:
             driver.deliver_news(news)
 

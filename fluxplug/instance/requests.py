@@ -392,19 +392,20 @@ class Requests:
         def change(now: float) -> list[str]:
             chosen = driver.queues.chosen(name, everyone=everyone)
             for queue in chosen:
-                if what in {"start", "stop"} and queue.config.parent:
-                    raise RequestError(errno.EINVAL, f"queue {queue.config.name} is virtual: {what} its parent")
-            for queue in chosen:
                 if what == "enable":
                     queue.disabled = None
                 elif what == "disable":
                     queue.disabled = reason
-                elif what == "stop":
-                    queue.stopped = reason
-                    driver.handle(ev.StopQueue(now, queue.config.name))
                 else:
-                    queue.stopped = None
-                    driver.handle(ev.StartQueue(now, queue.config.name))
+                    queue.stopped = reason if what == "stop" else None
+                    if queue.config.parent is None:
+                        event = ev.StopQueue if what == "stop" else ev.StartQueue
+                        driver.handle(event(now, queue.config.name))
+                    else:
+                        for live in [
+                            live for live in driver.jobs.values() if live.record.get("queue") == queue.config.name
+                        ]:
+                            driver.suspend(live, now)
             driver.batch.meta["queues"] = encode(driver.queues.kept())
             return [queue.config.name for queue in chosen]
 

@@ -29,10 +29,10 @@ class Ready(NamedTuple):
 
 def send(prog: str, args: Namespace, jobs: list[Ready]) -> int:
     """Submit the jobs, and do what the options say then. Returns the exit code. Raises what Client raises."""
-    from fluxplug.client import Client  # noqa: PLC0415
-
     if not jobs:
         return 0
+    from fluxplug.client import Client  # noqa: PLC0415
+
     client = Client(args.uri)
     if prog == "run" or (prog == "alloc" and not args.bg):
         return _attached(prog, client, jobs[0])

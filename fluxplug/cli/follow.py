@@ -98,6 +98,11 @@ class Sink:
         self._file: IO[bytes] | None = open(path, "wb", buffering=0) if path else None  # noqa: PTH123, SIM115
         self._stream = stream
 
+    def close(self) -> None:
+        """Close the file, if it is one."""
+        if self._file is not None:
+            self._file.close()
+
     def write(self, text: str) -> None:
         """Write a text, and pass it on at once."""
         data = text.encode("utf-8", "surrogateescape")

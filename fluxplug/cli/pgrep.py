@@ -1,4 +1,4 @@
-"""Find jobs by name, and print their ids.
+"""Find jobs by name, and print their ids: your own that are active, unless options say otherwise.
 
 EXPRESSION is a regular expression for the job's name, or a range of ids, ID1..ID2; with one of each, both hold. `name:PATTERN` is a pattern for
 the name whatever it looks like. The exit code is 0 where a job matches, 1 where none does.

@@ -1,4 +1,4 @@
-"""Cancel jobs by name.
+"""Cancel jobs by name: your own that are active, unless options say otherwise.
 
 EXPRESSION is a regular expression for the job's name, or a range of ids, ID1..ID2; with one of each, both hold. The exit code is 0 where jobs
 match and all are cancelled, otherwise 1.

@@ -101,7 +101,7 @@ class TestBash:
         ("words", "offered"),
         [
             (["sub"], ["submit"]),
-            (["b"], ["batch", "bulksubmit"]),
+            (["b"], ["batch", "broker", "bulksubmit"]),
             (["submit", "--tasks"], ["--tasks-per-core=", "--tasks-per-node="]),
             (["submit", "--dr"], ["--dry-run"]),
             (["batch", "--tasks"], []),
@@ -120,6 +120,18 @@ class TestBash:
             (["submit", "-n", "4", "cat", "--dr"], []),
             (["completion", "b"], ["bash"]),
             (["simulate", "fi"], ["file.txt"]),
+            (["job", "w"], ["wait", "wait-event"]),
+            (["job", "kill", "--s"], ["--signal="]),
+            (["job", "kill", "-s", ""], []),
+            (["job", "kill", "f"], []),
+            (["job", "submit", "f"], ["file.txt", "folder"]),
+            (["job", "id", "--to", "=", "do"], ["dothex"]),
+            (["job", "id", "--to", "w"], ["words"]),
+            (["queue", "st"], ["start", "status", "stop"]),
+            (["resource", "un"], ["undrain"]),
+            (["jobs", "--stats"], ["--stats", "--stats-only"]),
+            (["jobs", "--color", "=", "a"], ["always", "auto"]),
+            (["cancel", ""], []),
         ],
     )
     def test_offers(self, words, offered, complete):

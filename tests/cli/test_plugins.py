@@ -102,7 +102,7 @@ def test_a_page_as_json(site, capsys):
     "name",
     [
         *("rv1", "easy", "fcfs", "hybrid", "conservative", "swf", "jobspec-jsonl", "lublin", "html", "svg"),
-        *("resource", "resource-query", "graph"),
+        *("resource.discover", "resource.graph", "resource-query", "graph"),
     ],
 )
 def test_each_of_the_tree_is_documented(name, capsys):

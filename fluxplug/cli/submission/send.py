@@ -29,22 +29,25 @@ class Ready(NamedTuple):
 
 def send(prog: str, args: Namespace, jobs: list[Ready]) -> int:
     """Submit the jobs, and do what the options say then. Returns the exit code. Raises what Client raises."""
-    from fluxplug.client import Client  # noqa: PLC0415
-
     if not jobs:
         return 0
+    from fluxplug.client import Client  # noqa: PLC0415
+
     client = Client(args.uri)
     if prog == "run" or (prog == "alloc" and not args.bg):
         return _attached(prog, client, jobs[0])
     wait = any(getattr(args, name, None) for name in ("wait", "watch", "wait_event", "progress"))
-    if wait or prog == "alloc":
-        return _followed(prog, client, args, jobs)
     sinks = _Sinks()
-    code = 0
-    for ready, found in zip(jobs, _submit(client, jobs), strict=True):
-        out, err = sinks.of(ready.args)
-        code = max(code, _tell(prog, ready, found, out.write, err.write))
-    return code
+    try:
+        if wait or prog == "alloc":
+            return _followed(prog, client, args, jobs, sinks)
+        code = 0
+        for ready, found in zip(jobs, _submit(client, jobs), strict=True):
+            out, err = sinks.of(ready.args)
+            code = max(code, _tell(prog, ready, found, out.write, err.write))
+        return code
+    finally:
+        sinks.close()
 
 
 def _submit(client: Client, jobs: list[Ready]) -> list[dict[str, Any]]:
@@ -102,6 +105,11 @@ class _Sinks:
         both = self._file(str(out)) if out else None
         return both or self._plain[0], self._file(str(err)) if err else both or self._plain[1]
 
+    def close(self) -> None:
+        """Close the files."""
+        for sink in self._files.values():
+            sink.close()
+
     def _file(self, path: str) -> Sink:
         from fluxplug.cli.follow import Sink  # noqa: PLC0415
 
@@ -137,7 +145,7 @@ def _attached(prog: str, client: Client, ready: Ready) -> int:
     ).run()
 
 
-def _followed(prog: str, client: Client, args: Namespace, jobs: list[Ready]) -> int:
+def _followed(prog: str, client: Client, args: Namespace, jobs: list[Ready], sinks: _Sinks) -> int:
     from fluxplug.cli.follow import Followed, Follower, Progress  # noqa: PLC0415
     from fluxplug.values.jobid import id_parse  # noqa: PLC0415
 
@@ -146,7 +154,6 @@ def _followed(prog: str, client: Client, args: Namespace, jobs: list[Ready]) -> 
     event = "memo" if prog == "alloc" else getattr(args, "wait_event", None) or "clean"
     follower = Follower(client, watch=watch, labels=watch and bool(args.label_io), event=event)
     progress = Progress(follower, rate=bool(args.jps)) if getattr(args, "progress", False) else None
-    sinks = _Sinks()
     code = 0
     for ready, found in zip(jobs, _submit(client, jobs), strict=True):
         out, err = sinks.of(ready.args)

@@ -54,6 +54,12 @@ def serve(folder, *options):
 
 
 @pytest.fixture(scope="session")
+def start():
+    """Start an instance in a folder with these options of `fluxplug start`: a generator of its URI, which ends it when it goes on."""
+    return serve
+
+
+@pytest.fixture(scope="session")
 def real(tmp_path_factory):
     """The URI of an instance of four pretended hosts with two cores each, where jobs are processes."""
     yield from serve(tmp_path_factory.mktemp("real"), "--test-size", "4", "--cores", "2")

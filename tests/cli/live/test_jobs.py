@@ -8,6 +8,8 @@ from time import time
 
 import pytest
 
+from fluxplug.client import Client
+
 SLEEP = ("-S", "exec.test.run_duration=1000s")
 
 
@@ -89,7 +91,7 @@ class TestListing:
     def test_stats(self, pretend, mixed):
         line = pretend("jobs", "--stats-only")
         assert line.code == 0
-        assert re.fullmatch(r"1 running, \d+ completed, \d+ failed, 2 pending, 0 inactive purged\n", line.out)
+        assert re.fullmatch(r"1 running, \d+ completed, \d+ failed, 2 pending, \d+ inactive purged\n", line.out)
 
     def test_colors(self, pretend, mixed):
         seen = pretend("jobs", "-n", "--color=always", mixed["done"], mixed["run"])
@@ -119,9 +121,10 @@ class TestListing:
         monkeypatch.setenv("FLUX_JOBS_FORMAT_DEFAULT", "{name} {urgency}")
         assert pretend("jobs").lines[0] == "NAME URG"
 
-    def test_ten_thousand_jobs(self, pretend):
+    def test_ten_thousand_jobs(self, pretend, pretended):
         """The aim is half a second; a busy machine gets more."""
-        assert pretend("submit", "--quiet", "--cc=1-10000", "--job-name=many", *SLEEP, "true").code == 0
+        jobspec = json.loads(pretend("submit", "--dry-run", "--job-name=many", *SLEEP, "true").out)
+        Client(pretended).post("/v1/jobs", {"jobs": [{"jobspec": jobspec}] * 10_000})
         begin = time()
         assert len(pretend("jobs", "-c0", "--name=many").lines) == 10_001
         assert time() - begin < 3

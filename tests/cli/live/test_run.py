@@ -46,7 +46,7 @@ def test_input(process):
 
 
 def test_input_for_one_task(process):
-    one = process("run", "-n2", "-l", "--input=1", "cat")
+    one = process("run", "-n2", "-l", "--input=1", "sh", "-c", "[ $FLUX_TASK_RANK = 0 ] || cat")
     assert one.communicate("hello\n", timeout=20)[0] == "1: hello\n"
 
 
@@ -94,7 +94,8 @@ def test_attach(fluxplug):
     seen = fluxplug("job", "attach", "-l", one)
     assert seen.code == 4
     assert seen.lines == ["0: 1", "0: 2", "0: 3"]
-    assert fluxplug("job", "attach", "-E", one).err.count("s: job.") == 10
+    assert fluxplug("job", "attach", "-E", one).err.count("s: job.") == 7
+    assert fluxplug("job", "attach", "-E", "-w", "clean", one).err.count("s: job.") == 10
     assert fluxplug("job", "attach", "1").err == "fluxplug job: [Errno 2] unknown job id\n"
 
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from fluxplug.instance.streams import Streams
 
 MAX_RETRY = 5.0
-MAX_PURGE = 5000
+MAX_PURGE = 1000
 """Jobs that one purge forgets: a tick waits for it."""
 
 

@@ -27,7 +27,7 @@ from fluxplug.errors import ConfigError, FluxplugError
 from fluxplug.ingest import Site
 from fluxplug.instance import record as rec
 from fluxplug.instance.dependencies import Dependencies, DependencyError, resolve
-from fluxplug.instance.driver import Driver
+from fluxplug.instance.driver import MAX_PURGE, Driver
 from fluxplug.instance.jobs import Intake, LiveJob, decode, encode, entry
 from fluxplug.instance.queues import Queues
 from fluxplug.instance.requests import Requests
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from fluxplug.config import Config
     from fluxplug.plugins import Plugins
 
-PURGE_INTERVAL = 10.0
+PURGE_INTERVAL = 2.0
 _NONSENSE = (msgspec.DecodeError, KeyError, IndexError, TypeError)
 """What comes of rows that no version of ours has written."""
 
@@ -318,11 +318,17 @@ class Instance:
         while True:
             await asyncio.sleep(PURGE_INTERVAL)
             if limits.inactive_age_limit is not None or limits.inactive_num_limit is not None:
-                await self.requests.purge(limits.inactive_age_limit, limits.inactive_num_limit, None, force=True)
+                with suppress(StoreError):  # a full disk: another time
+                    await self._purge(limits.inactive_age_limit, limits.inactive_num_limit)
             kept = {"last_time": self.clock.now()}
             if self.intake.priorities.watches:
                 kept["priorities"] = encode(plugin.state())  # type: ignore[assignment]
             await self.driver.call(lambda _, kept=kept: self.driver.batch.meta.update(kept))  # type: ignore[misc]
+
+    async def _purge(self, age: float | None, number: int | None) -> None:
+        """Forget old jobs as fast as they come to be."""
+        while (await self.requests.purge(age, number, None, force=True))["purged"] == MAX_PURGE:
+            pass
 
     async def close(self, *, leave: bool = False) -> None:
         """End: with `leave` tasks go on, for the next server on this state directory."""

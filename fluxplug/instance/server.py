@@ -64,7 +64,7 @@ class _Server(uvicorn.Server):
         self.serving = asyncio.Event()
 
     async def on_tick(self, counter: int) -> bool:
-        if counter % 50 == 0:
+        if counter % 10 == 0:
             now = stopwatch()
             for connection in [
                 one for one in self.server_state.connections if isinstance(one, Protocol) and one.overdue(now)

@@ -405,6 +405,7 @@ class Driver:
         over, self._over = self._over, []
         runs: list[Any] = []
         if batch:
+            batch.meta["last_time"] = self.now()  # no later life begins before what this one has told
             delay = 0.05
             while True:
                 try:

@@ -321,8 +321,6 @@ class Driver:
         ]
         self.counts[word] += 1
         del self.jobs[live.jobid]
-        if live.flags & WAITABLE:
-            self.waitables[live.jobid] = record
         for news in self.dependencies.over(live.jobid, record):
             self.deliver_news(news)
 
@@ -442,6 +440,8 @@ class Driver:
                 executor.committed(key, seq)
         for live in over:
             del self.intake.ending[live.jobid]
+            if live.flags & WAITABLE:
+                self.waitables[live.jobid] = live.record
             live.finish()
         if runs:
             self.streams.publish(runs)

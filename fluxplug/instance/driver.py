@@ -321,8 +321,6 @@ class Driver:
         ]
         self.counts[word] += 1
         del self.jobs[live.jobid]
-        if live.flags & WAITABLE:
-            self.waitables[live.jobid] = record
         for news in self.dependencies.over(live.jobid, record):
             self.deliver_news(news)
 
@@ -405,6 +403,7 @@ class Driver:
         over, self._over = self._over, []
         runs: list[Any] = []
         if batch:
+            batch.meta["last_time"] = self.now()  # no later life begins before what this one has told
             delay = 0.05
             while True:
                 try:
@@ -441,6 +440,8 @@ class Driver:
                 executor.committed(key, seq)
         for live in over:
             del self.intake.ending[live.jobid]
+            if live.flags & WAITABLE:
+                self.waitables[live.jobid] = live.record
             live.finish()
         if runs:
             self.streams.publish(runs)

@@ -91,7 +91,7 @@ class Instance:
         self.attributes = attributes or {}
         self.power = power
         self.store = Store(statedir / "store.sqlite", power=power)
-        self.clock = clock or SteadyClock(max(float(self.store.meta("last_time", 0.0)), self._last_event()))
+        self.clock = clock or SteadyClock(float(self.store.meta("last_time", 0.0)))
         self.started = self.clock.now()
         now = self.started
         self.durable: Mapping[str, int] = self.store.tokens()
@@ -133,14 +133,6 @@ class Instance:
         self._recover(now)
 
     # Recovery.
-
-    def _last_event(self) -> float:
-        """The time of the last stored event of a job: none may be before it, whatever was done to the wall clock."""
-        last = self.store.last_line()
-        try:
-            return 0.0 if last is None else float(decode(last)["timestamp"])
-        except _NONSENSE as error:
-            raise StoreError(f"{self.store.path}: damaged: the last entry: {type(error).__name__}: {error}") from None
 
     def _recover(self, now: float) -> None:
         driver, store = self.driver, self.store

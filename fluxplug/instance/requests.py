@@ -288,7 +288,8 @@ class Requests:
         driver = self.driver
         if jobid is None:
             while not driver.waitables:
-                waiting = [live for live in driver.jobs.values() if live.flags & WAITABLE]
+                there = (*driver.jobs.values(), *driver.intake.ending.values())
+                waiting = [live for live in there if live.flags & WAITABLE]
                 if not waiting:
                     raise RequestError(errno.ECHILD, "there are no more waitable jobs")
                 future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
@@ -297,7 +298,7 @@ class Requests:
                 await future
             jobid = next(iter(driver.waitables))
         elif jobid not in driver.waitables:
-            live_one = driver.jobs.get(jobid)
+            live_one = driver.jobs.get(jobid) or driver.intake.ending.get(jobid)
             if live_one is None or not live_one.flags & WAITABLE:
                 raise RequestError(errno.ECHILD, "invalid job id, or job may be inactive and not waitable")
             await self.result(jobid, None)

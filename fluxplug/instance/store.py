@@ -209,11 +209,6 @@ class Store:
         sql = "SELECT lines FROM entries WHERE id = ? AND log = ? ORDER BY seq"
         return b"".join(lines for (lines,) in self._rows(sql, (jobid, _NUMBER[log])))
 
-    def last_line(self) -> bytes | None:
-        """The last entry of any event log; None where there is none."""
-        row = self._row("SELECT lines FROM entries WHERE log = 0 ORDER BY seq DESC LIMIT 1")
-        return None if row is None else row[0].splitlines()[-1]
-
     def after(self, jobid: int, log: str, seq: int) -> list[tuple[int, int, bytes]]:
         """(seq, count, lines) of the runs of a log that begin after number `seq`."""
         return list(

@@ -76,6 +76,23 @@ def test_a_wall_clock_that_jumps_is_not_noticed(make, monkeypatch):
     instance.store.close()
 
 
+def test_the_time_of_a_commit_is_after_all_that_is_in_it(make):
+    """So a server that is killed now begins, in its next life, after every event of this one."""
+
+    async def main():
+        instance = make()
+        await instance.open()
+        found = []
+        for _ in range(20):
+            jobid = await submitted(instance)
+            found.append((instance.store.meta("last_time"), max(times(instance, jobid))))
+        await instance.close()
+        return found
+
+    found = asyncio.run(main())
+    assert all(stored >= last for stored, last in found)
+
+
 def test_it_ends_although_nothing_can_be_stored(make, monkeypatch):
     async def main():
         instance = make()

@@ -203,7 +203,7 @@ class Simulator:
         schedule.outcome.append("pending")
         schedule.queue.append(queue)
         self._active[job.id] = (row, run, killed, actual)
-        rest = (16, job.userid, (), _named(job, queue)) if self._looks else _REST
+        rest = (16, job.userid, (), _named(job, queue), *_REST[4:]) if self._looks else _REST
         if self._parents:
             queue = self._parents.get(queue, queue)
         actions = self.engine.handle(_new(ev.Submit, (job.submit, job.id, request, queue, *rest)))
@@ -255,7 +255,7 @@ class Simulator:
             outcome = schedule.outcome[row] = "timeout" if killed else "completed"
         if self._watching is not None:
             self._watching.plugin.ended(self.engine.running[jobid], now)
-        actions = self.engine.handle(_new(ev.Ended, (now, jobid, 0 if outcome == "completed" else 1 << 8, False, 0.0)))
+        actions = self.engine.handle(_new(ev.Ended, (now, jobid, 0 if outcome == "completed" else 1 << 8)))
         if actions is not ev.NOTHING:
             self._perform(actions, now)
 

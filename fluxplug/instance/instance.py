@@ -242,7 +242,7 @@ class Instance:
         self._running.append(
             ex.Launch(
                 live.jobid, record["userid"], document, self.intake.jobspec(live), document["execution"]["expiration"],
-                record["t_run"], live.origin,
+                record["t_run"] if record.get("_started") else 0.0, live.origin,
             )
         )  # fmt: skip
         if fatal:

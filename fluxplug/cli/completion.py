@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
 
     helps = {name: about.help for name, about in COMMANDS.items()}
     flags = {prog: _flags(prog) for prog in SUBMISSION}
-    forms = {}
+    forms: dict[str, _Form] = {}
     for name, about in COMMANDS.items():
         if not about.raw and name != "completion":
             parser = argparse.ArgumentParser(prog=name, add_help=False)

@@ -10,6 +10,7 @@ import threading
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from fluxplug.cli.live import warn
+from fluxplug.errors import FluxplugError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -151,6 +152,7 @@ class Follower:
         self._watch, self._labels, self._event = watch, labels, event
         self.on_change: Callable[[int], None] | None = None
         self._threads: list[threading.Thread] = []
+        self._fault: BaseException | None = None
         self._places = threading.BoundedSemaphore(MAX_WATCHED)
         self._ids: dict[str, int] = {}
         self._journal = client.stream("/v1/events", resume=True, since=-1, follow=True)
@@ -186,7 +188,7 @@ class Follower:
                 self.on_change(found)
 
     def run(self) -> None:
-        """Return when every job is over, or has had the event."""
+        """Return when every job is over, or has had the event. Raises ConnectionFailedError, and BrokenPipeError where nobody reads the output."""
         from fluxplug.values.jobid import id_parse  # noqa: PLC0415
 
         while self._left:
@@ -205,6 +207,8 @@ class Follower:
         self._journal.close()
         for thread in self._threads:
             thread.join()
+        if self._fault is not None:
+            raise self._fault
         for jobid in self._left:
             warn("wait", f"{self._jobs[jobid].shown}: the instance ended before the job")
 
@@ -239,9 +243,16 @@ class Follower:
             self._thread(self._wait_exec, jobid)
 
     def _thread(self, target: Callable[[int], None], jobid: int) -> None:
+        def work() -> None:
+            try:
+                target(jobid)
+            except (FluxplugError, OSError) as fault:  # `run` raises it
+                self._fault = fault
+                self._journal.close()
+
         old = threading.stack_size(_STACK)
         try:
-            thread = threading.Thread(target=target, args=(jobid,), daemon=True)
+            thread = threading.Thread(target=work, daemon=True)
             thread.start()
         finally:
             threading.stack_size(old)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import IO, TYPE_CHECKING
 
 from fluxplug.cli.live import add_uri, connect
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+
+    from fluxplug.client import Client
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -30,10 +33,26 @@ def run(args: Namespace) -> int:
     client = connect(args)
     journal = client.stream("/v1/events", since=-1, follow=True)
     next(journal)
+    lock = None if args.background else _lock(client)
     with suppress(UnknownOutcomeError):  # it may end before it can answer
         client.post("/v1/shutdown", {"reason": args.message, "leave": args.leave})
     if not args.background:
         with suppress(ConnectionFailedError):
             for _ in journal:
                 pass
+        if lock is not None:
+            import fcntl  # noqa: PLC0415
+
+            with lock:
+                fcntl.flock(lock, fcntl.LOCK_SH)  # the server holds it until its end
     return 0
+
+
+def _lock(client: Client) -> IO[bytes] | None:
+    """The lock file of an instance on this host."""
+    if not client.address.socket:
+        return None
+    try:
+        return open(os.path.join(os.path.dirname(client.address.socket), "lock"), "rb")  # noqa: PTH118, PTH120, PTH123
+    except OSError:
+        return None

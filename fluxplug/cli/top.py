@@ -1,6 +1,6 @@
 """Watch an instance on a live screen: how much of its nodes and cores is in use, how many jobs there are, and which run and wait, and why.
 
-`q` ends it. The screen is drawn anew when something has happened, and every second for the times; nothing is asked for while nothing happens.
+`q` ends it. The screen is drawn anew when something has happened, and every second for the times; the instance is not asked while nothing happens.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # At most so many jobs of each kind are asked for.
 _MOST = 200
 _TICK = 1.0  # seconds between two drawings where nothing happens
+_LATE = 2  # drawings after the last event for which the instance is asked again: estimates come a little later
 _REST = 0.25  # seconds between two questions however much happens
 _BAR = 40
 _ATTRS = (
@@ -187,11 +188,16 @@ def _live(client: Client, console: Any, queue: str | None) -> int:
             threading.Thread(target=target, daemon=True).start()
         situation = None
         pause = threading.Event()
+        again = 0
         while not over.is_set():
             if situation is None or changed.is_set():
                 changed.clear()
                 situation = Situation(client, queue)
+                again = _LATE
                 pause.wait(_REST)
+            elif again:
+                situation = Situation(client, queue)
+                again -= 1
             screen.update(draw(situation, console.height), refresh=True)
             changed.wait(_TICK)
     journal.close()

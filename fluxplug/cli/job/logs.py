@@ -111,11 +111,16 @@ def wait_event(args: Namespace) -> int:
         wanted.append((key, value))
     formatter = formatter_of(args)
     stream = _entries(args, follow=True)
+    expired: list[bool] = []
     timer = None
     if args.timeout is not None:
         import threading  # noqa: PLC0415
 
-        timer = threading.Timer(args.timeout, stream.close)
+        def expire() -> None:
+            expired.append(True)
+            stream.close()
+
+        timer = threading.Timer(args.timeout, expire)
         timer.daemon = True
         timer.start()
     left = args.count
@@ -130,7 +135,7 @@ def wait_event(args: Namespace) -> int:
             if timer is not None:
                 timer.cancel()
             return 0
-    if timer is not None and not timer.is_alive():
+    if expired:
         raise CommandError(f"wait-event timed out on event '{args.event}'")
     raise CommandError(f"event '{args.event}' never received")
 

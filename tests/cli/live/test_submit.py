@@ -108,3 +108,12 @@ def test_cancelled_while_it_is_watched(fluxplug, process):
     assert one.returncode == 143
     assert f"{jobid}: job.exception: type=cancel severity=0 no more" in err
     assert not out
+
+
+def test_nobody_reads_the_output(process):
+    one = process("submit", "--quiet", "--watch", "sh", "-c", "while echo x; do sleep 0.01; done")
+    assert one.stdout.readline() == "x\n"
+    one.stdout.close()
+    one.stdout = None
+    assert one.wait(20) == 141
+    assert "Traceback" not in one.stderr.read()

@@ -360,7 +360,9 @@ class Instance:
         line = entry(stamp, level, {"message": message})
         # A full disk must not end what waits for room.
         with suppress(OSError), (self.statedir / "log").open("ab", buffering=0) as file:
-            file.write(line)
+            size = file.tell()
+            if file.write(line) != len(line):
+                file.truncate(size)
 
     def describe(self) -> dict[str, Any]:
         """What `GET /v1` says."""

@@ -82,7 +82,8 @@ Report = Started | Entry | Raised | Released | Ended
 class Launch:
     """One job to run, or one that runs since before the driver's restart.
 
-    `R` and `jobspec` are documents (RFC 20; RFC 14 with the environment). `expiration` is in seconds since 1970, 0 for none. `origin` is None for a
+    `R` and `jobspec` are documents (RFC 20; RFC 14 with the environment). `expiration` is in seconds since 1970, 0 for none. `started` is when it got
+    its resources, 0 where no `Started` of it is stored. `origin` is None for a
     job that is to be launched now, and for one that runs already what `Executor.launch` returned for it.
     """
 

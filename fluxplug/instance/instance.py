@@ -242,7 +242,7 @@ class Instance:
         self._running.append(
             ex.Launch(
                 live.jobid, record["userid"], document, self.intake.jobspec(live), document["execution"]["expiration"],
-                record["t_run"], live.origin,
+                record["t_run"] if record.get("_started") else 0.0, live.origin,
             )
         )  # fmt: skip
         if fatal:
@@ -360,7 +360,9 @@ class Instance:
         line = entry(stamp, level, {"message": message})
         # A full disk must not end what waits for room.
         with suppress(OSError), (self.statedir / "log").open("ab", buffering=0) as file:
-            file.write(line)
+            size = file.tell()
+            if file.write(line) != len(line):
+                file.truncate(size)
 
     def describe(self) -> dict[str, Any]:
         """What `GET /v1` says."""

@@ -167,7 +167,10 @@ def log_faults(world):
     log = world.statedir / "log"
     known = ("lost contact with agent", "cannot be written", "does not start", "store.sqlite")
     for text in log.read_text(encoding="utf-8").splitlines() if log.exists() else ():
-        line = json.loads(text)
+        try:
+            line = json.loads(text)
+        except ValueError:  # cut off by a full disk
+            continue
         if line["name"] == "error" and not any(part in line["context"]["message"] for part in known):
             faults.append(f"log: {line['context']['message'][:3000]}")
     return faults

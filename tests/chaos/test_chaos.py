@@ -11,9 +11,10 @@ HERE = Path(__file__).parent
 SMALL = ["--kills", "8", "--jobs", "300", "--hosts", "2", "--cores", "4", "--clients", "2", "--left", "50", "--life", "0.6", "--replay-every", "3"]  # fmt: skip
 
 
-@pytest.mark.parametrize(("seed", "durability"), [(1, "process")])
-def test_every_job_has_one_outcome_whatever_is_killed(tmp_path, seed, durability):
-    words = [*SMALL, "--seed", str(seed), "--durability", durability, "--folder", str(tmp_path / "run")]
+@pytest.mark.parametrize(("seed", "durability", "executor"), [(1, "process", "local"), (3, "power", "pretend")])
+def test_every_job_has_one_outcome_whatever_is_killed(tmp_path, seed, durability, executor):
+    words = [*SMALL, "--seed", str(seed), "--durability", durability, "--executor", executor]
+    words += ["--folder", str(tmp_path / "run")]
     command = [sys.executable, HERE / "chaos.py", *words]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-4000:]

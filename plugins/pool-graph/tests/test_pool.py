@@ -329,6 +329,37 @@ def test_a_promise_lapses_behind_somebody_who_is_overdue_and_comes_back():
     assert take(pool, 2, jobspec(4, limit=100)).count("core") == 4
 
 
+def allocated(expiration, *nodes):
+    """An R of (ranks, children)."""
+    children = [{"rank": ranks, "children": children} for ranks, children in nodes]
+    return {"version": 1, "execution": {"R_lite": children, "starttime": 0, "expiration": expiration}}
+
+
+def test_a_promise_that_lapsed_comes_back_though_another_has_moved():
+    """A job is entered again without its end: promises lapse, and one moves to where another has to be. With the end, both are kept."""
+    machine = allocated(0, ("0", {"core": "0-3", "gpu": "0"}), ("1-2", {"core": "0", "gpu": "0"}))
+    machine["execution"]["nodelist"] = ["node[0-2]"]
+    pool = GraphPool(machine, clock=ManualClock(0), match_policy="low")
+    pool.register_alloc(1, allocated(5, ("2", {"core": "0"})))
+    pool.register_alloc(11, allocated(1, ("0", {"core": "2-3"})))
+    pool.register_alloc(13, allocated(1, ("0", {"core": "0-1", "gpu": "0"})))
+    pairs = asks(vertex("slot", 3, vertex("core"), vertex("gpu")), limit=0)
+    assert (promised(pool, 2, pairs), promised(pool, 3, jobspec(3, limit=0))) == (5, 1)
+    pool.free(13)
+    pool.register_alloc(13, allocated(0, ("0", {"core": "0-1", "gpu": "0"})))
+    pool.check()
+    both = (pool, pool.copy_planned())
+    for one in both:
+        one.update_expiration(13, 1)
+        one.check()
+    for time, ended, jobid, spec in ((1, (11, 13), 3, jobspec(3, limit=0)), (5, (1,), 2, pairs)):
+        pool.clock.time = time
+        for one in both:
+            for other in ended:
+                one.free(other, final=True)
+            take(one, jobid, spec)
+
+
 def test_place_does_not_look_at_promises():
     pool = flat(1, 4)
     take(pool, 1, jobspec(2, limit=10))

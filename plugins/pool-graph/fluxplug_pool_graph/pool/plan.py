@@ -5,7 +5,7 @@ them is for so many single units of which any will do, and no node is down: so n
 vertices, until it is gone. Naming in the order of the starts always succeeds: intervals that fit by amount can be coloured with as many colours as the amount has.
 
 Whoever is overdue is booked for as long again, a second at least. Promises in the way of that, or of an allocation that is entered, lapse: they are out of the plan, and come back as soon
-as there is room for them at their time.
+as there is room for them at their time; a promise that has got other vertices meanwhile makes way.
 
 Not here: what a request means, what the machine is.
 """
@@ -97,6 +97,7 @@ class GraphPlan(ResourcePoolImplementation):
             tuple[int, int]
         ] = []  # (tick, job): ends of bookings and promises, those of the past among them
         self._lapsed = self._named = self._choosy = 0  # promises: lapsed, by name, and which only names can serve
+        self._crowded = False  # a promise has got other vertices since some lapsed
         self._now = -math.inf
         self._tick = 0  # the same in ticks, once there is a present
         self._answer: tuple[GraphShape, float, float] | None = None
@@ -231,13 +232,53 @@ class GraphPlan(ResourcePoolImplementation):
     def _revive(self) -> None:
         """Put promises that lapsed back, first those whose own vertices are free, then those for which there are others. Else in the order in which they were made."""
         if not self._lapsed:
+            self._crowded = False
             return
         for elsewhere in (False, True):
-            for jobid, promise in self._promised.items():
-                if not promise.lapsed or promise.at < ticks(self._now):
-                    continue
-                if self._is_back(jobid, promise, elsewhere=elsewhere):
+            for jobid, promise in self._to_come():
+                if promise.lapsed and self._is_back(jobid, promise, elsewhere=elsewhere):
                     self._note_end(jobid, promise.until, promise.end)
+                    self._crowded = self._crowded or elsewhere
+        if self._crowded:
+            self._make_way()
+
+    def _to_come(self) -> list[tuple[int, Promised]]:
+        """Promises for now or later, in the order in which they were made."""
+        now = ticks(self._now)
+        return [(jobid, promise) for jobid, promise in self._promised.items() if promise.at >= now]
+
+    def _make_way(self) -> None:
+        """Put back what lapsed where others by name have got its vertices since: these move on. All of it, or nothing changes."""
+        core, to_come = self.core, self._to_come()
+        lapsed = [one for one in to_come if one[1].lapsed]
+        others = [(jobid, promise) for jobid, promise in self._promised.items() if not promise.lapsed]
+        if not (lapsed and others) or any(promise.counted or promise.at < ticks(self._now) for _, promise in others):
+            return
+        for jobid, _ in others:
+            core.lift(jobid)
+        booked: list[tuple[int, int]] = []  # a job, and the id under which it is booked
+        for jobid, promise in [*lapsed, *others]:
+            at, own = promise.at, not promise.counted and core.put_back(jobid, promise.at, promise.length)
+            other = NAMED - 1 - len(booked)
+            if not own and core.find(promise.compiled, other, at, at, promise.length, how=PROMISE) is None:
+                break
+            booked.append((jobid, jobid if own else other))
+        if len(booked) == len(lapsed) + len(others):
+            for jobid, found in booked:
+                if found != jobid:
+                    core.cancel(jobid)
+                    core.rename(found, jobid)
+            for jobid, promise in lapsed:
+                promise.lapsed = promise.counted = False
+                self._note_end(jobid, promise.until, promise.end)
+            self._lapsed -= len(lapsed)
+            self._named += len(lapsed)
+            return
+        for jobid, found in booked:
+            (core.lift if found == jobid else core.cancel)(found)
+        for jobid, promise in others:
+            if not core.put_back(jobid, promise.at, promise.length):
+                raise AssertionError(f"job {jobid} has lost what it was promised")
 
     def _is_back(self, jobid: int, promise: Promised, *, elsewhere: bool) -> bool:
         """Whether a promise that lapsed could be put back."""
@@ -445,6 +486,7 @@ class GraphPlan(ResourcePoolImplementation):
         self._coming, self._instants = source._coming.copy(), source._instants.copy()
         self._now, self._tick, self._answer, self._answer_at = source._now, source._tick, None, 0
         self._lapsed, self._named, self._choosy = source._lapsed, source._named, source._choosy
+        self._crowded = source._crowded
         self._promised = {jobid: evolve(promise) for jobid, promise in source._promised.items()}
         if not planned:
             for jobid in list(self._promised):

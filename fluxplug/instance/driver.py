@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from fluxplug.instance.streams import Streams
 
 MAX_RETRY = 5.0
+BRIEF = 0.001
+"""Seconds of a commit, on average, below which it is not worth a thread of its own."""
 MAX_PURGE = 1000
 """Jobs that one purge forgets: a tick waits for it."""
 
@@ -86,6 +88,7 @@ class Driver:
         self._rests = asyncio.Event()
         self._rests.set()
         self._thread = ThreadPoolExecutor(1, "store") if intake.power else None
+        self._write_time = BRIEF
         self._known_up = self.engine.pool.to_set().ranks
 
     # What comes in.
@@ -406,11 +409,13 @@ class Driver:
             batch.meta["last_time"] = self.now()  # no later life begins before what this one has told
             delay = 0.05
             while True:
+                began = stopwatch()
                 try:
-                    if self._thread is None:
+                    if self._thread is None or self._write_time < BRIEF:
                         runs = self.store.write(batch)
                     else:
                         runs = await asyncio.get_running_loop().run_in_executor(self._thread, self.store.write, batch)
+                    self._write_time += 0.2 * (stopwatch() - began - self._write_time)
                     break
                 except StoreError as error:
                     if self._closing or self._rests.is_set():  # at the end, or before anything is served

@@ -1,7 +1,7 @@
 """Why each pending job waits and when it will start, refreshed off the critical path: in slices, when something has changed.
 
 What listings show is at most `interval` seconds and one round old. A round plans the whole queue on a copy of the pool; it gives the event loop back
-after each slice and takes at most a third of the time, so that submissions and passes hardly notice it.
+after each slice and takes at most a tenth of the time, so that submissions and passes hardly notice it.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from fluxplug.instance.driver import Driver
 
 SLICE = 0.002
+IDLE = 9
+"""For each second of estimating, so many for everything else."""
 _NUMBERS = re.compile(
     r"\b(?P<word>job|jobs|and) (?P<id>[0-9]{6,20})\b|\b(?P<at>from|at) (?P<time>[0-9]{9,11}(?:\.[0-9]+)?)\b"
 )
@@ -69,7 +71,7 @@ class Estimates:
                 found[jobid] = explain_with(engine, job, start, 0 if job.parked else position)
             spent = stopwatch() - began
             if spent > SLICE:
-                await asyncio.sleep(2 * spent)
+                await asyncio.sleep(IDLE * spent)
                 await self._driver.rested.wait()
                 began = stopwatch()
         self.known = found

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import errno
 import logging
 import os
@@ -117,6 +118,9 @@ def serve(config: Config, plugins: Plugins, options: Options) -> int:
     """Serve until the command ends, or somebody says so; returns the exit code. Raises FluxplugError for an instance that cannot start."""
     statedir = _state_directory(options)
     held = lock(statedir)
+    # Jobs live long and make no cycles: looking through a hundred thousand of them every few thousand objects costs more than it finds.
+    gc.set_threshold(100_000, 50, 1000)
+    gc.freeze()
     try:
         return asyncio.run(_serve(config, plugins, options, statedir))
     finally:

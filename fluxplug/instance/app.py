@@ -245,7 +245,7 @@ class Api:
 
     async def memo(self, request: Request) -> Response:
         body = await self.body(request, bodies.Memo)
-        await self.requests.memo(self._id(request), body.memo)
+        await self.requests.memo(self._id(request), body.memo, volatile=body.volatile)
         return answer({})
 
     async def input(self, request: Request) -> Response:

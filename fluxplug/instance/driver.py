@@ -69,6 +69,7 @@ class Driver:
         self.ticks = 0
         self.counts = {"successful": 0, "failed": 0, "canceled": 0, "timeout": 0, "inactive_purged": 0}
         self.waitables: dict[int, dict[str, Any]] = {}
+        self.unwaited: dict[int, None] = {}
         self.stuck: str | None = None
         config = intake.config.instance
         self.housekeeping = Housekeeping(self, config.housekeeping, config.housekeeping_release_after)
@@ -313,11 +314,18 @@ class Driver:
             self.priorities.plugin.started(self.engine.jobs[live.jobid], time)
         return {"annotations": annotations}
 
+    def keep_unwaited(self) -> None:
+        """Store which waitable jobs have ended and nobody has waited for."""
+        self.batch.meta["waitables"] = encode(list(self.unwaited))
+
     def _finish(self, live: LiveJob, time: float) -> None:
         record = live.record
         self.batch.ended.append((time, encode(record), live.jobid))
         self._over.append(live)
         self.intake.ending[live.jobid] = live
+        if live.flags & WAITABLE:
+            self.unwaited[live.jobid] = None
+            self.keep_unwaited()
         result = record["result"]
         word = {rec.COMPLETED: "successful", rec.FAILED: "failed", rec.CANCELED: "canceled", rec.TIMEOUT: "timeout"}[
             result
@@ -481,7 +489,9 @@ class Driver:
             self.intake.purged()
             self.counts["inactive_purged"] += len(chosen)
             for jobid in chosen:
-                self.waitables.pop(jobid, None)
+                if self.waitables.pop(jobid, None) is not None:
+                    del self.unwaited[jobid]
+                    self.keep_unwaited()
         return {"matched": len(chosen), "purged": len(chosen) if force else 0, "inactive": inactive}
 
     async def close(self) -> None:

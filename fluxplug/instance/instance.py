@@ -142,6 +142,11 @@ class Instance:
         kept = store.meta("queues")
         if kept is not None:
             driver.queues.restore(decode(kept))
+        for jobid in decode(store.meta("waitables", b"[]")):
+            row = store.job(jobid)
+            if row is not None and row[2] is not None:
+                driver.waitables[jobid] = decode(row[2])
+                driver.unwaited[jobid] = None
         kept = store.meta("priorities")
         if kept is not None:
             self.intake.priorities.plugin.restore(decode(kept))

@@ -237,12 +237,20 @@ class Requests:
         except RefusedError as error:
             raise RequestError(errno.EINVAL, str(error)) from None
 
-    async def memo(self, jobid: int, memo: dict[str, Any]) -> None:
-        """Note something on an active job."""
+    async def memo(self, jobid: int, memo: dict[str, Any], *, volatile: bool = False) -> None:
+        """Note something on an active job; what is `volatile` is in no log, and gone with the server."""
         if not memo:
             raise RequestError(errno.EINVAL, "an empty memo")
         driver = self.driver
-        await driver.call(lambda now: driver.write(self.live(jobid), now, "memo", memo))
+
+        def note(now: float) -> None:
+            live = self.live(jobid)
+            if volatile:
+                rec.apply(live.record, "memo", now, memo)
+            else:
+                driver.write(live, now, "memo", memo)
+
+        await driver.call(note)
 
     async def input(self, jobid: int, ranks: str, data: bytes, *, eof: bool) -> None:
         """Hand data to the standard input of tasks."""
@@ -305,6 +313,9 @@ class Requests:
         record = driver.waitables.pop(jobid, None)
         if record is None:
             raise RequestError(errno.ECHILD, "invalid job id, or job may be inactive and not waitable")
+        del driver.unwaited[jobid]
+        driver.keep_unwaited()
+        await driver.settled()
         return {"id": rec.f58(jobid), "success": record["success"], "errstr": rec.failure(record)}
 
     def explain(self, jobid: int) -> dict[str, Any]:

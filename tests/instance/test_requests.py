@@ -137,3 +137,22 @@ def test_old_jobs_are_forgotten_when_asked(one):
     again = one.submit(jobspec("true"))
     one.result(again)
     assert again not in jobs
+
+
+def test_waitable_jobs_are_waited_for_once_each_and_not_forgotten(one):
+    jobs = [one.submit(jobspec("true"), flags=4) for _ in range(3)]
+    for jobid in jobs:
+        one.result(jobid)
+    assert one.client.post("/v1/wait", {"id": jobs[1]}) == {"id": jobs[1], "success": True, "errstr": ""}
+    one.kill()
+    one.start()
+    assert {one.client.post("/v1/wait", {})["id"] for _ in range(2)} == {jobs[0], jobs[2]}
+    assert refused(one.client, "/v1/wait", {}) == (10, "there are no more waitable jobs")
+
+
+def test_a_volatile_memo_is_in_no_log(one):
+    held = one.submit(jobspec("true"), urgency=0)
+    one.client.post(f"/v1/jobs/{held}/memo", {"memo": {"a": 1}, "volatile": True})
+    one.client.post(f"/v1/jobs/{held}/memo", {"memo": {"b": {"c": 2}}})
+    assert one.client.get(f"/v1/jobs/{held}")["job"]["annotations"]["user"] == {"a": 1, "b": {"c": 2}}
+    assert [event["context"] for event in one.events(held) if event["name"] == "memo"] == [{"b": {"c": 2}}]

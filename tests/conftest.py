@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import time
 from itertools import count
 
 import pytest
@@ -13,6 +14,16 @@ import attrs
 from fluxplug.config import option
 from fluxplug.hookspecs import hookimpl
 """
+
+
+@pytest.fixture
+def utc(monkeypatch):
+    """Local time is UTC."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from fluxplug.clock import format_local, parse_datetime, same_day
@@ -12,13 +10,7 @@ from fluxplug.errors import ParseError
 NOON = 1579176000.0  # 2020-01-16 12:00 UTC
 
 
-@pytest.fixture(autouse=True)
-def utc(monkeypatch):
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+pytestmark = pytest.mark.usefixtures("utc")
 
 
 @pytest.mark.parametrize(

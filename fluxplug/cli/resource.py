@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
 
     from fluxplug.client import Client
-    from fluxplug.listing.resources import QueueProperties, ResourceStatus, SchedResourceList
+    from fluxplug.listing.resources import QueueProperties
+    from fluxplug.resource.list import ResourceStatus, SchedResourceList
 
 ACTIONS = ("list", "info", "R", "status", "drain", "undrain", "up", "down", "eventlog")
 
@@ -122,7 +123,7 @@ def _queues(client: Client, hidden: Any = ()) -> QueueProperties:
 
 
 def _report(client: Client, args: Namespace, queues: QueueProperties | None) -> SchedResourceList:
-    from fluxplug.listing.resources import SchedResourceList  # noqa: PLC0415
+    from fluxplug.resource.list import SchedResourceList  # noqa: PLC0415
 
     report = SchedResourceList(client.get("/v1/resources"))
     if args.queue:
@@ -172,7 +173,7 @@ def print_r(args: Namespace) -> int:
 
 
 def _status(client: Client, include: str | None, queue: str | None = None) -> ResourceStatus:
-    from fluxplug.listing.resources import ResourceStatus  # noqa: PLC0415
+    from fluxplug.resource.list import ResourceStatus  # noqa: PLC0415
 
     found = ResourceStatus(client.get("/v1/resources/status"))
     if queue:

@@ -14,7 +14,7 @@ from fluxplug.values.duration import parse_fsd
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fluxplug.listing.resources import SchedResourceList
+    from fluxplug.resource.list import SchedResourceList
 
 UNITS = ("nnodes", "ncores", "ngpus")
 RESOURCE_STATES = ("all", "up", "down", "allocated", "free")

@@ -52,7 +52,7 @@ def test_resource_status(instance, h):
     assert found.get_drain_info(0) is None
     with pytest.raises(KeyError):
         _ = found["rset"]
-    found.filter("n[2-4]")
+    found = found.filter("n[2-4]")
     assert (str(found.all), str(found.drained), str(found.nodelist), str(found.online)) == ("2-4", "3", "n[2-4]", "2-4")
 
 

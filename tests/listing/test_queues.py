@@ -9,7 +9,7 @@ import pytest
 from fluxplug.listing.formats import Formats
 from fluxplug.listing.output import OutputFormat
 from fluxplug.listing.queues import QUEUE_HEADINGS, QueueRow, queue_infos
-from fluxplug.listing.resources import SchedResourceList
+from fluxplug.resource.list import SchedResourceList
 
 CONFIG = {
     "policy": {

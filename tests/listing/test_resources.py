@@ -13,13 +13,12 @@ from fluxplug.listing.resources import (
     LIST_HEADINGS,
     STATUS_HEADINGS,
     QueueProperties,
-    ResourceStatus,
-    SchedResourceList,
     drain_rows,
     info_line,
     list_rows,
     status_rows,
 )
+from fluxplug.resource.list import ResourceStatus, SchedResourceList
 
 LIST = "{state:>10} {properties:<10.10+} {nnodes:>6} {ncores:>8} {ngpus:>8}"
 STATUS = "{state:>10} {nnodes:>6} {ranks:<15} {nodelist}"
@@ -143,7 +142,7 @@ def test_states_of_ranks():
     part = status.filter("n[2-4]")
     assert [str(part[state]) for state in ("all", "draining", "drained", "exclude")] == ["2-4", "2", "4", "3"]
     assert [str(info.ranks) for info in part.drain_info] == ["2,4"]
-    assert part.nodelist == "n[2-4]"
+    assert str(part.nodelist) == "n[2-4]"
 
 
 def test_rows_are_parted_by_what_is_shown():

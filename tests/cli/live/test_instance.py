@@ -14,6 +14,9 @@ from time import monotonic
 
 import pytest
 
+from fluxplug.client import Client
+from fluxplug.job import JobspecV1
+
 BIN = Path(sys.executable).parent
 SLEEP = ("-S", "exec.test.run_duration=1000s")
 
@@ -178,6 +181,7 @@ def test_what_is_imported(words, most, pretended, clean_environment):
         new = set(sys.modules) - before
         print(len(new), *sorted(new & {HEAVY!r}), file=sys.stderr)
     """
+    Client(pretended).post("/v1/jobs", {"jobspec": JobspecV1.from_command(["true"]).jobspec})  # for `job last`
     environ = {**os.environ, "FLUXPLUG_URI": pretended}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
     count, *heavy = done.stderr.split()

@@ -45,8 +45,11 @@ def test_uri(pretend, pretended):
     one = pretend("submit", "--wait-event=start", *SLEEP, "true").out.strip()
     assert "there is no instance in the job" in pretend("uri", one).err
     environ = {"FLUXPLUG_URI": "local:///there"}
-    with subprocess.Popen([sys.executable, "-c", "print(input())"], env=environ, stdin=-1, stdout=-1) as process:
-        assert pretend("uri", f"pid:{process.pid}").out == "local:///there\n"
+    waits = [sys.executable, "-c", "print('here', flush=True); input()"]
+    with subprocess.Popen(waits, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"here\n"
+        seen = pretend("uri", f"pid:{process.pid}")
+        assert (seen.out, seen.err) == ("local:///there\n", "")
         process.communicate(b"\n")
 
 

@@ -5,7 +5,8 @@ them is for so many single units of which any will do, and no node is down: so n
 vertices, until it is gone. Naming in the order of the starts always succeeds: intervals that fit by amount can be coloured with as many colours as the amount has.
 
 Whoever is overdue is booked for as long again, a second at least. Promises in the way of that, or of an allocation that is entered, lapse: they are out of the plan, and come back as soon
-as there is room for them at their time, on other vertices if need be. Where that leaves one without any, all go back to those that they had as soon as these are free.
+as there is room for them at their time, on other vertices if need be. Those that have moved go back to their own as soon as these are free: what was promised then does not depend on
+who asked something in between.
 
 Not here: what a request means, what the machine is.
 """
@@ -97,7 +98,7 @@ class GraphPlan(ResourcePoolImplementation):
             tuple[int, int]
         ] = []  # (tick, job): ends of bookings and promises, those of the past among them
         self._lapsed = self._named = self._choosy = 0  # promises: lapsed, by name, and which only names can serve
-        # Of promises that have got other vertices since some lapsed: under which id the core keeps their own, lifted.
+        # Of promises that have lapsed and come back on other vertices: under which id the core keeps their own, lifted.
         self._homes: dict[int, int] = {}
         self._now = -math.inf
         self._tick = 0  # the same in ticks, once there is a present
@@ -238,32 +239,27 @@ class GraphPlan(ResourcePoolImplementation):
                     continue
                 if self._is_back(jobid, promise, elsewhere=elsewhere):
                     self._note_end(jobid, promise.until, promise.end)
-        if self._lapsed and self._homes:
+        if self._homes:
             self._go_home()
-        if not self._lapsed:
-            for home in self._homes.values():
-                self.core.cancel(home)
-            self._homes.clear()
 
     def _go_home(self) -> None:
-        """Put all promises back to where they were before the first of them moved: some that lapsed may need that room. All of them, or nothing changes."""
+        """Put promises that have moved back to where they were, with those that lapsed and may need the room that this leaves. All of them, or nothing changes."""
         core, now, homes = self.core, ticks(self._now), self._homes
-        lapsed = {jobid: one for jobid, one in self._promised.items() if one.lapsed and one.at >= now}
-        there = {jobid: one for jobid, one in self._promised.items() if not one.lapsed}
-        if not lapsed or any(promise.counted for promise in (*lapsed.values(), *there.values())):
-            return
-        for jobid in there:
+        named = {jobid: one for jobid, one in self._promised.items() if not one.counted}
+        lapsed = {jobid: one for jobid, one in named.items() if one.lapsed and one.at >= now}
+        moved = {jobid: named[jobid] for jobid in homes if jobid in named and not named[jobid].lapsed}
+        for jobid in moved:
             core.lift(jobid)
         back: list[tuple[int, int]] = []
-        for jobid, promise in (lapsed | there).items():
+        for jobid, promise in (lapsed | moved).items():
             home = homes.get(jobid, jobid)
             if not core.put_back(home, promise.at, promise.length):
                 break
             back.append((jobid, home))
-        if len(back) < len(lapsed) + len(there):
+        if len(back) < len(lapsed) + len(moved):
             for _, home in back:
                 core.lift(home)
-            for jobid, promise in there.items():
+            for jobid, promise in moved.items():
                 if not core.put_back(jobid, promise.at, promise.length):
                     raise AssertionError(f"job {jobid} has lost what it was promised")
             return

@@ -244,7 +244,8 @@ class World:
             self.in_order(policy, jobs, mine)
             self.promised(promises, jobs, depth, overdue=overdue)
             self.kept(name, promises, jobs, mine, excused=self.excused or overdue)
-            if depth is not None:
+            # What has no end and is taken back in the pass of another queue may have left a job without a start that is in sight again by now.
+            if depth is not None and not (self.endless and len(engine.queues) > 1):
                 promised = {jobid for jobid, (_, start, _) in self.before.get(name, {}).items() if start is not None}
                 self.within_depth(
                     depth, self.in_sight(jobs), [key for jobid, key in mine.items() if jobid not in promised]

@@ -360,6 +360,26 @@ def test_a_promise_that_lapsed_comes_back_though_another_has_moved():
             take(one, jobid, spec)
 
 
+@pytest.mark.parametrize("question", [GraphPool.check, GraphPool.copy, lambda pool: pool.rooms([])])
+def test_who_asks_between_two_ends_changes_nothing(question):
+    """One of two jobs that end now is still there: a promise on its node moves to another, and is back when it is gone."""
+    given = []
+    for asked in (False, True):
+        pool = flat(3, 1)
+        for jobid, end in ((1, 10), (2, 10), (3, 5)):
+            take(pool, jobid, jobspec(nodes=1, limit=end))
+        assert promised(pool, 4, jobspec(nodes=2, exclusive=True, limit=10)) == 10
+        pool.clock.time = 5
+        pool.free(3, final=True)
+        pool.clock.time = 10
+        pool.free(2, final=True)
+        if asked:
+            question(pool)
+        pool.free(1, final=True)
+        given.append(str(take(pool, 4, jobspec(nodes=2, exclusive=True, limit=10))))
+    assert given[0] == given[1]
+
+
 def test_place_does_not_look_at_promises():
     pool = flat(1, 4)
     take(pool, 1, jobspec(2, limit=10))

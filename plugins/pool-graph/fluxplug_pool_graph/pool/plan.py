@@ -5,7 +5,8 @@ them is for so many single units of which any will do, and no node is down: so n
 vertices, until it is gone. Naming in the order of the starts always succeeds: intervals that fit by amount can be coloured with as many colours as the amount has.
 
 Whoever is overdue is booked for as long again, a second at least. Promises in the way of that, or of an allocation that is entered, lapse: they are out of the plan, and come back as soon
-as there is room for them at their time; a promise that has got other vertices meanwhile makes way.
+as there is room for them at their time, on other vertices if need be. Those that have moved go back to their own as soon as these are free: what was promised then does not depend on
+who asked something in between.
 
 Not here: what a request means, what the machine is.
 """
@@ -97,7 +98,8 @@ class GraphPlan(ResourcePoolImplementation):
             tuple[int, int]
         ] = []  # (tick, job): ends of bookings and promises, those of the past among them
         self._lapsed = self._named = self._choosy = 0  # promises: lapsed, by name, and which only names can serve
-        self._crowded = False  # a promise has got other vertices since some lapsed
+        # Of promises that have lapsed and come back on other vertices: under which id the core keeps their own, lifted.
+        self._homes: dict[int, int] = {}
         self._now = -math.inf
         self._tick = 0  # the same in ticks, once there is a present
         self._answer: tuple[GraphShape, float, float] | None = None
@@ -231,54 +233,45 @@ class GraphPlan(ResourcePoolImplementation):
 
     def _revive(self) -> None:
         """Put promises that lapsed back, first those whose own vertices are free, then those for which there are others. Else in the order in which they were made."""
-        if not self._lapsed:
-            self._crowded = False
-            return
         for elsewhere in (False, True):
-            for jobid, promise in self._to_come():
-                if promise.lapsed and self._is_back(jobid, promise, elsewhere=elsewhere):
+            for jobid, promise in self._promised.items() if self._lapsed else ():
+                if not promise.lapsed or promise.at < ticks(self._now):
+                    continue
+                if self._is_back(jobid, promise, elsewhere=elsewhere):
                     self._note_end(jobid, promise.until, promise.end)
-                    self._crowded = self._crowded or elsewhere
-        if self._crowded:
-            self._make_way()
+        if self._homes:
+            self._go_home()
 
-    def _to_come(self) -> list[tuple[int, Promised]]:
-        """Promises for now or later, in the order in which they were made."""
-        now = ticks(self._now)
-        return [(jobid, promise) for jobid, promise in self._promised.items() if promise.at >= now]
-
-    def _make_way(self) -> None:
-        """Put back what lapsed where others by name have got its vertices since: these move on. All of it, or nothing changes."""
-        core, to_come = self.core, self._to_come()
-        lapsed = [one for one in to_come if one[1].lapsed]
-        others = [(jobid, promise) for jobid, promise in self._promised.items() if not promise.lapsed]
-        if not (lapsed and others) or any(promise.counted or promise.at < ticks(self._now) for _, promise in others):
-            return
-        for jobid, _ in others:
+    def _go_home(self) -> None:
+        """Put promises that have moved back to where they were, with those that lapsed and may need the room that this leaves. All of them, or nothing changes."""
+        core, now, homes = self.core, ticks(self._now), self._homes
+        named = {jobid: one for jobid, one in self._promised.items() if not one.counted}
+        lapsed = {jobid: one for jobid, one in named.items() if one.lapsed and one.at >= now}
+        moved = {jobid: named[jobid] for jobid in homes if jobid in named and not named[jobid].lapsed}
+        for jobid in moved:
             core.lift(jobid)
-        booked: list[tuple[int, int]] = []  # a job, and the id under which it is booked
-        for jobid, promise in [*lapsed, *others]:
-            at, own = promise.at, not promise.counted and core.put_back(jobid, promise.at, promise.length)
-            other = NAMED - 1 - len(booked)
-            if not own and core.find(promise.compiled, other, at, at, promise.length, how=PROMISE) is None:
+        back: list[tuple[int, int]] = []
+        for jobid, promise in (lapsed | moved).items():
+            home = homes.get(jobid, jobid)
+            if not core.put_back(home, promise.at, promise.length):
                 break
-            booked.append((jobid, jobid if own else other))
-        if len(booked) == len(lapsed) + len(others):
-            for jobid, found in booked:
-                if found != jobid:
-                    core.cancel(jobid)
-                    core.rename(found, jobid)
-            for jobid, promise in lapsed:
-                promise.lapsed = promise.counted = False
-                self._note_end(jobid, promise.until, promise.end)
-            self._lapsed -= len(lapsed)
-            self._named += len(lapsed)
+            back.append((jobid, home))
+        if len(back) < len(lapsed) + len(moved):
+            for _, home in back:
+                core.lift(home)
+            for jobid, promise in moved.items():
+                if not core.put_back(jobid, promise.at, promise.length):
+                    raise AssertionError(f"job {jobid} has lost what it was promised")
             return
-        for jobid, found in booked:
-            (core.lift if found == jobid else core.cancel)(found)
-        for jobid, promise in others:
-            if not core.put_back(jobid, promise.at, promise.length):
-                raise AssertionError(f"job {jobid} has lost what it was promised")
+        for jobid, home in back:
+            if home != jobid:
+                core.cancel(jobid)
+                core.rename(homes.pop(jobid), jobid)
+        for jobid, promise in lapsed.items():
+            promise.lapsed = False
+            self._note_end(jobid, promise.until, promise.end)
+        self._lapsed -= len(lapsed)
+        self._named += len(lapsed)
 
     def _is_back(self, jobid: int, promise: Promised, *, elsewhere: bool) -> bool:
         """Whether a promise that lapsed could be put back."""
@@ -289,7 +282,11 @@ class GraphPlan(ResourcePoolImplementation):
         else:
             if self._search(promise.compiled, ANSWER, promise.at, promise.at, promise.length) is None:
                 return False
-            core.cancel(jobid)
+            if promise.counted or jobid in self._homes:
+                core.cancel(jobid)
+            else:
+                home = self._homes[jobid] = min(self._homes.values(), default=NAMED) - 1
+                core.rename(jobid, home)
             core.rename(ANSWER, jobid)
         promise.lapsed, promise.counted = False, counts
         self._lapsed -= 1
@@ -358,6 +355,8 @@ class GraphPlan(ResourcePoolImplementation):
         self._lapsed -= promise.lapsed
         self._named -= not (promise.lapsed or promise.counted)
         self._choosy -= not promise.compiled.by_amount
+        if jobid in self._homes:
+            self.core.cancel(self._homes.pop(jobid))
 
     # The plan (fluxplug.resource.pool).
 
@@ -486,7 +485,7 @@ class GraphPlan(ResourcePoolImplementation):
         self._coming, self._instants = source._coming.copy(), source._instants.copy()
         self._now, self._tick, self._answer, self._answer_at = source._now, source._tick, None, 0
         self._lapsed, self._named, self._choosy = source._lapsed, source._named, source._choosy
-        self._crowded = source._crowded
+        self._homes = source._homes.copy()
         self._promised = {jobid: evolve(promise) for jobid, promise in source._promised.items()}
         if not planned:
             for jobid in list(self._promised):
@@ -497,7 +496,9 @@ class GraphPlan(ResourcePoolImplementation):
         core = self._synced()
         core.check()
         planned = {jobid: promise for jobid, promise in self._promised.items() if not promise.lapsed}
-        assert set(core.jobs()) == {*self._jobs, *self._promised}, "somebody is booked who has nothing, or the reverse"
+        assert set(core.jobs()) == {*self._jobs, *self._promised, *self._homes.values()}, (
+            "somebody is booked who has nothing, or the reverse"
+        )
         assert not self._jobs.keys() & self._promised.keys(), "somebody holds what is promised to him"
         assert self._lapsed == len(self._promised) - len(planned), "promises that lapsed"
         assert self._named == sum(not promise.counted for promise in planned.values()), "promises by name"

@@ -198,7 +198,14 @@ def test_unpacking(tmp_path):
             unpack(bad, str(tmp_path))
 
 
-def test_folders_are_used_again_only_as_they_were(tmp_path):
+def test_folders_are_used_again_only_as_they_were(tmp_path, monkeypatch):
+    removers, spawn = [], os.posix_spawnp
+
+    def spawnp(*args, **options):
+        removers.append(spawn(*args, **options))
+        return removers[-1]
+
+    monkeypatch.setattr(os, "posix_spawnp", spawnp)
     (tmp_path / "job-old").mkdir()
     folders = Workdirs(str(tmp_path / "job-"))
     first = Path(folders.take(None))
@@ -211,11 +218,8 @@ def test_folders_are_used_again_only_as_they_were(tmp_path):
     (second / "file").touch()
     folders.give_back(str(second))
     assert Path(folders.take(None)) not in (first, second)
-    while True:
-        try:
-            os.wait()
-        except ChildProcessError:
-            break
+    for pid in removers:
+        os.waitpid(pid, 0)
     assert not first.exists()
     assert not (tmp_path / "job-old").exists()
     assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL

@@ -395,6 +395,17 @@ def test_place_does_not_look_at_promises():
     take(pool, 2, jobspec(4, limit=10))
 
 
+def test_who_holds_something_is_promised_nothing():
+    pool = flat(2, 4)
+    take(pool, 1, jobspec(4, limit=10))
+    request = pool.parse_resource_request(jobspec(nodes=1, limit=10))
+    start = pool.earliest_start(request, 0)
+    with pytest.raises(ValueError, match="job 1 already holds"):
+        pool.reserve(1, request, start)
+    pool.check()
+    assert pool.earliest_start(request, 0) == start
+
+
 def test_fractions_of_a_second_are_kept():
     pool = flat(1, 1)
     pool.clock.time = 0.1

@@ -376,7 +376,9 @@ class GraphPlan(ResourcePoolImplementation):
         return start
 
     def reserve(self, jobid: int, request: GraphRequest, start: float) -> None:
-        """As the contract has it. What `earliest_start` was asked just before is booked already."""
+        """As the contract has it. What `earliest_start` was asked just before is booked already. ValueError for a job that holds something already."""
+        if jobid in self._jobs:
+            raise ValueError(f"job {jobid} already holds resources")
         compiled = self._compiled(request.shape)
         asked = self._answer == (request.shape, request.duration, start) and self.clock.now() == self._now
         at = self._answer_at if asked else max(ticks(start), ticks(self.clock.now()))

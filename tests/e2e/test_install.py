@@ -94,7 +94,10 @@ def test_make_demo(tree):
     assert page.stat().st_size > 10_000
     again = run("make demo", tree)
     assert "Installing" not in again
-    assert again in out, "the same input gives the same output"
+    live = "The same scheduler live"  # what follows has times and ids
+    assert again[: again.index(live)] in out, "the same input gives the same output"
+    assert "Canceled: not needed" in again
+    assert "23 completed, 3 failed" in again
     (tree / "constraints.txt").touch()
     assert "Installing" in run("make demo PIP=true", tree)
 

@@ -196,3 +196,17 @@ def test_a_job_goes_on_without_its_server(server):
         data = [event["context"].get("data") for event in one.events(jobid, "guest.output") if event["name"] == "data"]
         assert "done\n" in data
     assert len(list(marks.iterdir())) == 1 + len(jobs)
+
+
+def test_no_output_is_lost_however_fast_jobs_come_and_go(server):
+    from .conftest import jobspec  # noqa: PLC0415
+
+    one = server("--nodes", "1", "--cores", "16")
+    jobs = [{"jobspec": jobspec("echo", str(number))} for number in range(600)]
+    ids = [job["id"] for job in one.client.post("/v1/jobs", {"jobs": jobs})["jobs"]]
+    for number, jobid in enumerate(ids):
+        assert one.result(jobid)["waitstatus"] == 0
+        data = [
+            event["context"].get("data", "") for event in one.events(jobid, "guest.output") if event["name"] == "data"
+        ]
+        assert "".join(data) == f"{number}\n"

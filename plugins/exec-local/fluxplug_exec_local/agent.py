@@ -105,8 +105,12 @@ class Agent:
             self._epoll.unregister(fd)
 
     def close(self, fd: int) -> None:
-        """Close `fd`, which nobody else has open, and with that forget it."""
-        self._handlers.pop(fd, None)
+        """Forget `fd`, and close it.
+
+        The kernel forgets a descriptor only with the last copy of it, and a child has copies of all for a moment after the agent runs on: events of
+        the old file would then be taken for those of a new one with the same number.
+        """
+        self.unwatch(fd)
         os.close(fd)
 
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:

@@ -199,7 +199,7 @@ def test_a_job_goes_on_without_its_server(server):
 
 
 def test_no_output_is_lost_however_fast_jobs_come_and_go(server):
-    from .conftest import jobspec  # noqa: PLC0415
+    from .conftest import jobspec
 
     one = server("--nodes", "1", "--cores", "16")
     jobs = [{"jobspec": jobspec("echo", str(number))} for number in range(600)]

@@ -26,7 +26,7 @@ from fluxplug.cli.live import (
 )
 
 if TYPE_CHECKING:
-    from argparse import ArgumentParser, Namespace
+    from argparse import ArgumentParser, Namespace, _ActionsContainer
 
     from fluxplug.client import Client
     from fluxplug.job.info import JobInfo
@@ -35,6 +35,14 @@ if TYPE_CHECKING:
 STATES = ("depend", "priority", "sched", "run", "cleanup", "inactive", "pending", "running", "active")
 RESULTS = ("completed", "failed", "canceled", "timeout")
 _COLORS = {"COMPLETED": "32", "FAILED": "31", "TIMEOUT": "31", "CANCELED": "90", "DEPEND": "36", "PRIORITY": "36"}
+
+
+def add_word_filter(parser: _ActionsContainer) -> None:
+    """The option that chooses jobs by state and result."""
+    words = ", ".join((*STATES, *RESULTS))
+    parser.add_argument(
+        "-f", "--filter", metavar="WORD,...", action="append", help=f"in these states or with these results: {words}"
+    )
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -83,13 +91,7 @@ def add_filters(parser: Any) -> None:
     parser.add_argument("-a", dest="all", action="store_true", help="in any state")
     parser.add_argument("-A", dest="everybody", action="store_true", help="of all users")
     parser.add_argument("-u", "--user", metavar="USER", help="of this user; a name, a number, or all")
-    parser.add_argument(
-        "-f",
-        "--filter",
-        metavar="WORD,...",
-        action="append",
-        help=f"in these states or with these results: {', '.join((*STATES, *RESULTS))}",
-    )
+    add_word_filter(parser)
 
 
 def run(args: Namespace) -> int:

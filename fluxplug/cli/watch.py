@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from fluxplug.cli.jobs import RESULTS, STATES
+from fluxplug.cli.jobs import add_word_filter
 from fluxplug.cli.live import CommandUsageError, add_uri, connect, natural
 
 if TYPE_CHECKING:
@@ -20,13 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("-a", "--active", action="store_true", help="all of your active jobs")
     parser.add_argument("-A", "--all", action="store_true", help="all of your jobs, those that have ended too")
     parser.add_argument("-c", "--count", metavar="N", type=natural, default=1000, help="at most N (default: 1000)")
-    parser.add_argument(
-        "-f",
-        "--filter",
-        metavar="WORD,...",
-        action="append",
-        help=f"in these states or with these results: {', '.join((*STATES, *RESULTS))}",
-    )
+    add_word_filter(parser)
     parser.add_argument("--since", metavar="WHEN", help="jobs active since -TIME or a date; implies -A")
     parser.add_argument("--progress", action="store_true", help="show how many jobs are done")
     parser.add_argument("--jps", action="store_true", help="with --progress, show jobs per second")

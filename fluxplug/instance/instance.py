@@ -70,7 +70,7 @@ def lock(statedir: Path) -> int:
 
 
 class Instance:
-    """The parts of one instance. `uri` is what clients are given; `test_size` hosts are pretended where it is not None.
+    """The parts of one instance. `uri` is what clients are given; `attributes` are added to what it says of itself.
 
     Also the `ExecutorSite` of its executor.
     """

@@ -22,13 +22,18 @@ from fluxplug.cli.live import (
 )
 
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import ArgumentParser, Namespace
 
     from fluxplug.cli.live import Actions
 
 _URGENCIES = {"hold": 0, "default": 16, "expedite": 31}
 _FLAGS = {"debug": 2, "waitable": 4, "novalidate": 8}
 _SEVERITIES = range(8)
+
+
+def _add_severity(parser: ArgumentParser, default: int) -> None:
+    about = f"0, which ends a job, to 7 (default: {default})"
+    parser.add_argument("-s", "--severity", metavar="N", type=natural, choices=_SEVERITIES, default=default, help=about)
 
 
 def add_actions(actions: Actions) -> None:
@@ -51,29 +56,13 @@ def add_actions(actions: Actions) -> None:
     parser.rest = "words"
     parser.add_argument("ids", nargs="+", metavar="JOBID", help="the jobs")
     parser.add_argument("-t", "--type", metavar="TYPE", default="cancel", help="its type (default: cancel)")
-    parser.add_argument(
-        "-s",
-        "--severity",
-        metavar="N",
-        type=natural,
-        choices=_SEVERITIES,
-        default=0,
-        help="0, which ends the job (the default), to 7",
-    )
+    _add_severity(parser, 0)
     parser.add_argument("-m", "--message", metavar="NOTE", help="the note")
 
     parser = actions.add("raiseall", raiseall, "raise an exception of all of your active jobs")
     parser.add_argument("type", metavar="TYPE", help="its type")
     parser.add_argument("note", nargs="*", metavar="NOTE", help="the note")
-    parser.add_argument(
-        "-s",
-        "--severity",
-        metavar="N",
-        type=natural,
-        choices=_SEVERITIES,
-        default=7,
-        help="0, which ends a job, to 7 (the default)",
-    )
+    _add_severity(parser, 7)
     parser.add_argument("-u", "--user", metavar="USER", help="of those of this user; all: of everybody")
     parser.add_argument("-S", "--states", metavar="STATE,...", help="only in these states (default: active)")
     parser.add_argument("-f", "--force", action="store_true", help="do it; otherwise say how many there are")

@@ -65,6 +65,7 @@ class Engine(Moves):
         self.clock = clock if clock is not None else ManualClock()
         self.queues = {name: QueueState(name, policy, depth) for name, (policy, depth) in queues.items()}
         self._states = tuple(self.queues.values())
+        self._runs = [(state, Pass(self, state)) for state in self._states]
         self.jobs: dict[int, Job] = {}
         self.running: dict[int, Job] = {}
         self.parked: dict[int, Job] = {}
@@ -179,18 +180,18 @@ class Engine(Moves):
     # Events.
 
     def _submit(self, event: ev.Submit) -> None:
-        if event.jobid in self.jobs:
-            raise EngineError(f"job {event.jobid} was submitted before")
-        name = event.queue or next(iter(self.queues))
+        time, jobid, request, queue, urgency, userid, dependencies, jobspec, flags, since = event
+        if jobid in self.jobs:
+            raise EngineError(f"job {jobid} was submitted before")
+        name = queue or next(iter(self.queues))
         if name not in self.queues:
-            raise EngineError(f"job {event.jobid}: no queue {name!r}; there are {', '.join(self.queues)}")
+            raise EngineError(f"job {jobid}: no queue {name!r}; there are {', '.join(self.queues)}")
         self._sequence += 1
-        submitted = event.time if event.since is None else event.since
-        job = Job(event.jobid, event.request, name, submitted, self._sequence, event.urgency, event.userid)
-        job.jobspec = event.jobspec
-        self.jobs[event.jobid] = job
-        if event.dependencies:
-            job.dependencies.update(event.dependencies)
+        job = Job(jobid, request, name, time if since is None else since, self._sequence, urgency, userid)
+        job.jobspec = jobspec
+        self.jobs[jobid] = job
+        if dependencies:
+            job.dependencies.update(dependencies)
         if self._dependencies is not None:
             job.dependencies.update(self._dependencies(job))
         if not (self._logging or job.dependencies) and self._infeasible(job) is None:
@@ -199,7 +200,7 @@ class Engine(Moves):
             self._enter(job)
             return
         if self._logging:
-            context = {"urgency": event.urgency, "userid": event.userid, "flags": event.flags, "version": 1}
+            context = {"urgency": urgency, "userid": userid, "flags": flags, "version": 1}
             self._log(job, "submit", context)
             for description in sorted(job.dependencies):
                 self._log(job, "dependency-add", {"description": description})
@@ -210,17 +211,18 @@ class Engine(Moves):
             self._raise(job, "alloc", reason)
 
     def _ended(self, event: ev.Ended | ev.EndedKeeping) -> None:
-        job = self.running.pop(event.jobid, None)
+        time, jobid, status = event[:3]
+        job = self.running.pop(jobid, None)
         if job is None:
-            raise EngineError(f"job {event.jobid} ended, but it was not running")
-        del self.jobs[event.jobid]
+            raise EngineError(f"job {jobid} ended, but it was not running")
+        del self.jobs[jobid]
         if type(event) is ev.EndedKeeping:
-            self.kept[event.jobid] = job.R.copy()
-            self.pool.update_expiration(event.jobid, event.until)
+            self.kept[jobid] = job.R.copy()
+            self.pool.update_expiration(jobid, event.until)
         else:
-            self.pool.free(event.jobid, final=True)
+            self.pool.free(jobid, final=True)
         self.gain += 1
-        if job.ends != event.time:
+        if job.ends != time:
             self.freed = True
         for state in self._states:
             state.wanted = True
@@ -228,9 +230,9 @@ class Engine(Moves):
             job.state = OVER
             return
         if job.state == State.RUN:
-            self._move(job, "finish", {"status": event.status})
+            self._move(job, "finish", {"status": status})
         else:
-            self._log(job, "finish", {"status": event.status})
+            self._log(job, "finish", {"status": status})
         self._log(job, "release", {"ranks": "all", "final": True})
         self._log(job, "free")
         self._move(job, "clean")
@@ -422,44 +424,43 @@ class Engine(Moves):
             self._wake()
             yield from self._run_policies(event.time, freed=False)
 
-    def _run_policies(self, now: float, *, freed: bool) -> Generator[None, None, bool]:
+    def _run_policies(self, now: float, *, freed: bool, again: bool = True) -> Generator[None, None, bool]:
         """A pass for each queue that wants one; whether some job should have started by its promise and has not.
 
         What a queue gives up, the queues before it get to see in a second round.
         """
         late = False
-        for _ in range(2):
-            given_up = 0
-            for number, state in enumerate(self._states):
-                if state.wanted or (state.dues and state.next_due() <= now):
-                    state.wanted = False
-                    if state.stopped:
-                        continue
-                    if state.pending.size:
-                        gain = self.gain
-                        run = Pass(self, state, now, freed=freed)
-                        yield from self._run_policy(run, state, now)
-                        late |= run.late()
-                        if number and (run.honoured or self.gain != gain):
-                            given_up = number
-            if not given_up:
-                break
+        giving: QueueState | None = None
+        for state, run in self._runs:
+            if not (state.wanted or (state.dues and state.next_due() <= now)):
+                continue
+            state.wanted = False
+            pending = state.pending
+            if state.stopped or not pending.size:
+                continue
+            gain = self.gain
+            self.passes += 1
+            if self._begin_pass is not None:
+                self._begin_pass(state.name, now)
+            run.begin(now, freed=freed)
+            yield from state.policy.schedule(run)
+            pending.overtakers.clear()
+            if state.dues and state.dues[0][0] <= now:
+                for job in state.pop_due(now):  # a policy that does not ask for these has taken them back
+                    self.release(job)
+            if self._end_pass is not None:
+                self._end_pass(state.name, now, run.started, run.reserved)
+            if run.told and run.late():
+                late = True
+            if run.honoured or self.gain != gain:
+                giving = state
+        if giving is not None and giving is not self._states[0]:
             self.gain += 1
-            for state in self._states[:given_up]:
+            for state in self._states[: self._states.index(giving)]:
                 state.wanted = True
+            if again:
+                late |= yield from self._run_policies(now, freed=freed, again=False)
         return late
-
-    def _run_policy(self, run: Pass, state: QueueState, now: float) -> Iterator[None]:
-        self.passes += 1
-        if self._begin_pass is not None:
-            self._begin_pass(state.name, now)
-        yield from state.policy.schedule(run)
-        state.pending.overtakers.clear()
-        if state.dues and state.dues[0][0] <= now:
-            for job in state.pop_due(now):  # a policy that does not ask for these has taken them back
-                self.release(job)
-        if self._end_pass is not None:
-            self._end_pass(state.name, now, run.started, run.reserved)
 
     # Looking at it.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from heapq import merge
 from typing import TYPE_CHECKING
 
@@ -16,20 +17,34 @@ if TYPE_CHECKING:
 
 
 class Pass:
-    """A pass over one queue at one instant. Made by the engine; lives as long as the policy's generator."""
+    """A pass over one queue at one instant. The engine makes one a queue, and begins it anew for each of the queue's passes.
 
-    __slots__ = ("_due", "_engine", "_state", "freed", "honoured", "now", "queue", "reserved", "started")
+    `told`: the jobs whose promises are due, as the policy has heard.
+    """
 
-    def __init__(self, engine: Engine, state: QueueState, now: float, *, freed: bool) -> None:
+    __slots__ = ("_engine", "_state", "freed", "honoured", "now", "queue", "reserved", "started", "told")
+
+    def __init__(self, engine: Engine, state: QueueState) -> None:
         self._engine = engine
         self._state = state
-        self.now = now
         self.queue = state.name
-        self.freed = freed
-        self.honoured = False
-        self._due: list[Job] = []
+        self.now = -math.inf
+        self.freed = self.honoured = False
+        self.told: list[Job] = []
         self.started: list[int] = []
         self.reserved: dict[int, float] = {}
+
+    def begin(self, now: float, *, freed: bool) -> None:
+        """Forget the pass before. What it told of starts and promises is left to whoever was told."""
+        self.now = now
+        self.freed = freed
+        self.honoured = False
+        if self.told:
+            self.told = []
+        if self.started:
+            self.started = []
+        if self.reserved:
+            self.reserved = {}
 
     @property
     def pending(self) -> Iterator[Job]:
@@ -58,7 +73,7 @@ class Pass:
         found = self._state.pop_due(self.now)
         if len(found) > 1:
             found.sort(key=_by_key)
-        self._due += found
+        self.told += found
         return found
 
     @property
@@ -135,7 +150,7 @@ class Pass:
 
     def late(self) -> bool:
         """Whether there is a job whose promise was due, as the policy was told, and that has not started."""
-        return bool(self._due) and any(job.reserved is not None and job.reserved <= self.now for job in self._due)
+        return any(job.reserved is not None and job.reserved <= self.now for job in self.told)
 
     def deny(self, job: Job, note: str) -> None:
         self._engine.refuse(job, note)

@@ -100,20 +100,21 @@ class View:
 
 
 class Group:
-    """The fresh jobs of one shape: a view a time limit, and the bound on the limits that could start now."""
+    """The fresh jobs of one shape: a view a time limit, and the bound on the limits that could start now; infinite where it is not known."""
 
-    __slots__ = ("asked", "bound", "epoch", "limits", "queued", "sample", "views")
+    __slots__ = ("asked", "bound", "limits", "queued", "sample", "views")
 
     def __init__(self, sample: Any) -> None:
         self.sample = sample
         self.views: dict[float, View] = {}
         self.limits: list[float] = []
         self.bound = math.inf
-        self.epoch = -1
         self.asked = 0
         self.queued = False
 
     def add(self, entry: Entry, limit: float) -> None:
+        if not self.limits:
+            self.bound = math.inf  # nobody has asked since it was empty
         view = self.views.get(limit)
         if view is None:
             view = self.views[limit] = View()
@@ -214,32 +215,36 @@ class PendingQueue:
     def startable(self, gain: int, rooms: Callable[[list[Any]], list[float]]) -> Iterator[Job]:
         """Fresh jobs that could start now, in queue order, by the bounds; the caller tries each, and `refuse`s or removes it.
 
-        `rooms(requests)` is asked for the shapes whose bound is not of epoch `gain`. O(shapes that something changed for, and
+        `rooms(requests)` is asked for the shapes whose bound is not known since `gain`. O(shapes that something changed for, and
         limits within their bounds).
         """
-        groups = self._index()
-        stale, self._stale = self._stale, []
-        for group in stale:
-            group.queued = False
+        groups = self._index() if self._groups is None else self._groups
+        stale = self._stale
+        if stale:
+            self._stale = []
+            for group in stale:
+                group.queued = False
+        heap: list[tuple[Entry, float, Group]] = []
         if self._epoch != gain:
             self._epoch = gain
-            unknown = stale = [group for group in groups.values() if group.limits]
-            if len(stale) * 2 < len(groups):
-                self._groups = {group.sample.shape: group for group in stale}
+            unknown = [group for group in groups.values() if group.limits]
+            if len(unknown) * 2 < len(groups):
+                self._groups = {group.sample.shape: group for group in unknown}
         else:
-            stale = [group for group in stale if group.limits]
-            unknown = [group for group in stale if group.epoch != gain]
+            unknown = []
+            for group in stale:
+                if group.limits:
+                    if group.bound == math.inf:
+                        unknown.append(group)
+                    elif group.limits[0] <= group.bound:
+                        self._offer(group, heap)
         if unknown:
-            for group, room in zip(unknown, rooms([group.sample for group in unknown]), strict=True):
-                group.epoch = gain
+            for group, room in zip(unknown, rooms([group.sample for group in unknown])):  # noqa: B905 - of one length, hot
                 group.bound = room
-        heap: list[tuple[Entry, float, Group]] = []
-        for group in stale:
-            if group.limits[0] <= group.bound:
-                group.asked = 0
-                found = group.first(group.bound)
-                if found is not None:
-                    heap.append((*found, group))
+                if room > 0 and group.limits[0] <= room:
+                    self._offer(group, heap)
+        if not heap:
+            return
         heapify(heap)
         started = 0
         passed: dict[Group, Entry] = {}
@@ -267,6 +272,14 @@ class PendingQueue:
             for *_, group in heap:  # whom the caller did not get to
                 self._touch(group)
 
+    @staticmethod
+    def _offer(group: Group, heap: list[tuple[Entry, float, Group]]) -> None:
+        """Add the first job of a group that could start, if there is one."""
+        group.asked = 0
+        found = group.first(group.bound)
+        if found is not None:
+            heap.append((*found, group))
+
     def refuse(self, job: Job) -> None:
         """A fact until something is gained: no job of this shape with this limit or a longer one can start."""
         group = self._groups.get(job.request.shape) if self._groups is not None else None
@@ -278,7 +291,7 @@ class PendingQueue:
         if job.refused == gain:
             return True
         group = self._groups.get(job.request.shape) if self._groups is not None else None
-        return group is not None and group.epoch == gain and (job.request.duration or math.inf) > group.bound
+        return group is not None and self._epoch == gain and (job.request.duration or math.inf) > group.bound
 
     def lose_sight(self, job: Job, gain: int) -> None:
         """A fact until something is gained: no job of this shape with this limit or a longer one has a start in sight."""
@@ -362,7 +375,7 @@ class PendingQueue:
             group = self._groups[request.shape] = Group(request)
         limit = request.duration or math.inf
         group.add(entry, limit)
-        if limit <= group.bound or group.epoch != self._epoch:
+        if limit <= group.bound:
             self._touch(group)
 
     def _touch(self, group: Group) -> None:

@@ -87,18 +87,19 @@ class Simulator:
         handle = self.engine.handle
         next_due = self.engine.next_due
         ends, outside = self._ends, self._outside
+        coming, from_outside = self._next, self._outside_time()
+        arrival = coming.submit if coming is not None else math.inf
         interval, look = self._interval, math.nan
         shown = len(self.schedule)
         while True:
-            coming = self._next
-            now = coming.submit if coming is not None else math.inf
+            now = arrival
             if ends and ends[0][0] < now:
                 now = ends[0][0]
             due = next_due()
             if due < now:
                 now = due
-            if self._outside_at < len(outside) and outside[self._outside_at].time < now:
-                now = outside[self._outside_at].time
+            if from_outside < now:
+                now = from_outside
             if interval is not None:
                 look = self._next_look(now)
                 now = min(now, look)
@@ -107,12 +108,14 @@ class Simulator:
             while ends and ends[0][0] == now:
                 _, sequence, jobid = heappop(ends)
                 self._end(jobid, now, sequence)
-            while self._outside_at < len(outside) and outside[self._outside_at].time == now:
+            while from_outside == now:
                 self._apply(outside[self._outside_at])
                 self._outside_at += 1
-            while coming is not None and coming.submit == now:
+                from_outside = self._outside_time()
+            while coming is not None and arrival == now:
                 self._submit(coming)
                 coming = self._next = next(self._jobs, None)
+                arrival = coming.submit if coming is not None else math.inf
             if now == look:
                 self._look(now)
             actions = handle(_new(ev.Pass, (now,)))
@@ -130,14 +133,16 @@ class Simulator:
 
     def next_instant(self) -> float:
         """The time of the next instant; infinite when all is over."""
-        times = [self.engine.next_due()]
+        times = [self.engine.next_due(), self._outside_time()]
         if self._next is not None:
             times.append(self._next.submit)
         if self._ends:
             times.append(self._ends[0][0])
-        if self._outside_at < len(self._outside):
-            times.append(self._outside[self._outside_at].time)
         return min(*times, self._next_look(min(times)))
+
+    def _outside_time(self) -> float:
+        """When the next event from outside happens; infinite if there is none."""
+        return self._outside[self._outside_at].time if self._outside_at < len(self._outside) else math.inf
 
     def _next_look(self, other: float) -> float:
         """When the priorities are to be computed anew; infinite while no job waits, or nothing else will happen, at `other`."""
@@ -175,40 +180,42 @@ class Simulator:
         }
 
     def _submit(self, job: TraceJob) -> None:
+        jobid, submit, run, asked, width, _, _, killed, _, actual, userid = job
         schedule = self.schedule
         row = len(schedule.job)
-        schedule.job.append(job.id)
-        schedule.submit.append(job.submit)
+        schedule.job.append(jobid)
+        schedule.submit.append(submit)
         schedule.start.append(math.nan)
         schedule.end.append(math.nan)
         schedule.ranks.append("")
         try:
             queue, request, width = self._admission.admit(job)
         except RefusedError as refusal:
-            schedule.width.append(job.width)
-            schedule.limit.append(job.limit)
+            schedule.width.append(width)
+            schedule.limit.append(asked)
             schedule.outcome.append("refused")
             schedule.queue.append("")
-            reason = schedule.refusals[job.id] = str(refusal)
+            reason = schedule.refusals[jobid] = str(refusal)
             note = f"refused: {reason}"
             schedule.notes[note] = schedule.notes.get(note, 0) + 1
             return
+        if actual is None:
+            actual = run
         limit = request.duration
-        run, killed, actual = job.run, job.killed, job.run if job.actual is None else job.actual
-        if limit != job.limit:  # a default of the site's, or what a plugin made of it
+        if limit != asked:  # a default of the site's, or what a plugin made of it
             killed = 0 < limit < actual
             run = limit if killed else actual
         schedule.width.append(width)
         schedule.limit.append(limit)
         schedule.outcome.append("pending")
         schedule.queue.append(queue)
-        self._active[job.id] = (row, run, killed, actual)
-        rest = (16, job.userid, (), _named(job, queue), *_REST[4:]) if self._looks else _REST
+        self._active[jobid] = (row, run, killed, actual)
+        rest = (16, userid, (), _named(job, queue), *_REST[4:]) if self._looks else _REST
         if self._parents:
             queue = self._parents.get(queue, queue)
-        actions = self.engine.handle(_new(ev.Submit, (job.submit, job.id, request, queue, *rest)))
+        actions = self.engine.handle(_new(ev.Submit, (submit, jobid, request, queue, *rest)))
         if actions is not ev.NOTHING:
-            self._perform(actions, job.submit)
+            self._perform(actions, submit)
 
     def _perform(self, actions: ev.Actions, now: float) -> None:
         if self._record is not None:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import math
 from copy import copy
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fluxplug.resource.bits import members
 from fluxplug.resource.timeline import Timeline
@@ -32,7 +32,7 @@ from fluxplug_pool_rv1.promise import Named, Promise, Want
 from fluxplug_pool_rv1.renewal import Renewal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from fluxplug.resource.request import ResourceRequest, Shape
     from fluxplug_pool_rv1.demand import Demand
@@ -420,10 +420,6 @@ class Plan:
         """A promise was taken back: others may move to where it was."""
         self.renewal.open(promise.start, promise.end)
 
-    def renew(self, queue: str, promised: Mapping[int, Any], demand_of: Any, now: float) -> list[tuple[int, float]]:
-        """One round of renewal (see the pool contract)."""
-        return self.renewal.run(queue, promised, demand_of, now)
-
     def renew_one(self, jobid: int, promise: Promise, demand: Demand, now: float) -> float | None:
         """Lift a promise, find its earliest start, put it back there or where it was; the new start if it moved."""
         self.lift(jobid, now)
@@ -456,14 +452,15 @@ class Plan:
         known: Timeline | None = None  # the line that `free` and `falls` are of: mostly the same for all
         falls: list[tuple[float, int]] | None = None
         for request in requests:
-            want = by_shape.get(request.shape)
+            shape = request.shape
+            want = by_shape.get(shape)
             if want is None:
-                want = by_shape[request.shape] = self.want(demand_of(request.shape))
+                want = by_shape[shape] = self.want(demand_of(shape))
             line = want.line
-            if line is None or naming or (want.units and self.counting):
-                found.append(math.inf if shared.enough_free(self, demand_of(request.shape)) else -1.0)
-                continue
-            if line is not known:
+            if line is None or line is not known:
+                if line is None or naming or (want.units and self.counting):
+                    found.append(math.inf if shared.enough_free(self, demand_of(shape)) else -1.0)
+                    continue
                 known, free, falls = line, line.free_now, None
             amount = want.amount
             if amount > free:

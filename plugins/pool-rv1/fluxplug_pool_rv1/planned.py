@@ -179,14 +179,18 @@ class Planned(ResourcePoolImplementation):
             return super().renew(queue, promised, after)
         if self._plan is None:
             return []
-        moved = self._planning().renew(queue, promised, lambda request: self._demand(request.shape), after)
+        moved = self._planning().renewal.run(queue, promised, self._demand_of, after)
         self.generation += len(moved)
         return moved
+
+    def _demand_of(self, request: ResourceRequest) -> Demand:
+        return self._demand(request.shape)
 
     def rooms(self, requests: Sequence[ResourceRequest]) -> list[float]:
         if not self._plans_amounts:
             return super().rooms(requests)
-        return self._planning().rooms(requests, self._demand, self.clock.now())
+        plan = self._planning()
+        return plan.rooms(requests, self._demand, plan.now)
 
     def _check_plan(self) -> None:
         """Compare the plan with what is held. Raises AssertionError."""

@@ -184,7 +184,9 @@ class Renewal:
 
     def _forget(self) -> None:
         """Drop the openings that every queue has seen."""
-        if self.openings:
+        if len(self._seen) == 1:
+            self.openings.clear()
+        elif self.openings:
             last = min(self._seen.values())
             self.openings = [opening for opening in self.openings if opening[0] > last]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from base64 import b64decode
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fluxplug.clock import SystemClock
@@ -33,6 +34,7 @@ class StoringSite:
         self.clock = SystemClock()
         self.statedir = statedir
         self.uri = f"local://{statedir}/local-0"
+        self.identity = blake2b(str(statedir).encode(), digest_size=8).hexdigest()
         self.durable: dict[str, int] = {} if durable is None else durable
         self.reports: list[Report] = []
         self.up: set[int] = set()

@@ -1,7 +1,7 @@
 """The agent: one process a host that starts the tasks of jobs, reads their output, waits for them, and tells the server.
 
-`python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER` with the listening socket inherited as descriptor LISTENER, and nothing else above it. It lives in a session
-of its own and outlasts the server: jobs run on, their time limits hold, and what happened is kept until a server has stored it. One thread and
+`python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER [remote]` with the listening socket inherited as descriptor LISTENER, and nothing else above
+it; on another host than the server's, STATEDIR is a folder of its own, which it removes at its end. It lives in a session of its own and outlasts the server: jobs run on, their time limits hold, and what happened is kept until a server has stored it. One thread and
 one epoll; everything is written to cost microseconds a job, as a job can be `true`.
 
 Not here: a job's own life (`job`), what is said to the server (`channel`).
@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import heapq
+import math
 import os
 import resource
 import select
@@ -27,6 +28,7 @@ from fluxplug.clock import SteadyClock, since_boot
 from fluxplug_exec_local.cgroup import Cgroups
 from fluxplug_exec_local.channel import Channel
 from fluxplug_exec_local.leftovers import Leftovers, end_orphans_of
+from fluxplug_exec_local.start import address_of
 from fluxplug_exec_local.workdir import Workdirs
 
 if TYPE_CHECKING:
@@ -42,6 +44,10 @@ STARTS_A_TURN = 8
 WATCH_INTERVAL = 1.0
 #: An agent without a server, without jobs and with nothing to tell ends after this many seconds.
 IDLE_LIMIT = 600.0
+#: On another host than the server's, also one that has something to tell, after this many.
+UNHEARD_LIMIT = 86400.0
+#: A server's message takes less than so many seconds.
+MAX_DELAY = 2.0
 
 _PR_SET_CHILD_SUBREAPER = 36
 _HANGUP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLIN
@@ -50,8 +56,9 @@ _HANGUP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLIN
 class Agent:
     """The loop, and what the jobs of this host share."""
 
-    def __init__(self, statedir: str, rank: int, listener: socket.socket) -> None:
+    def __init__(self, statedir: str, rank: int, listener: socket.socket, *, remote: bool = False) -> None:
         self.statedir = statedir
+        self.remote = remote
         self.rank = rank
         self.clock = SteadyClock()
         self.now = self.clock.now
@@ -63,6 +70,7 @@ class Agent:
         self.jobid_path = ""
         self.enclosing = ""
         self.kill_timeout = 5.0
+        self.limit_signal = int(signal.SIGALRM)
         self.pretend = False
         self.cgroups = Cgroups("")
         self.cores = sorted(os.sched_getaffinity(0))
@@ -74,7 +82,7 @@ class Agent:
         self.running = True
         self._stopping = False
         self._idle_since = self.now()
-        self.address = f"{statedir}/agents/{rank}.sock"
+        self.address = address_of(statedir, rank)
         self._identity = _identity(self.address)
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
@@ -123,6 +131,11 @@ class Agent:
         if not self._synchronised:
             self.clock.offset, self._synchronised = offset, True
         self.skew = offset - self.clock.offset
+
+    def synchronise_near(self, offset: float) -> None:
+        """The same by a server elsewhere, whose words take a while: a difference that is as small is none."""
+        if not self._synchronised or abs(offset - self.clock.offset - self.skew) > MAX_DELAY:
+            self.synchronise(offset)
 
     def wait_to_read(self, stream: Stream) -> None:
         """Do not read from this stream until there is room for what it says."""
@@ -232,6 +245,16 @@ class Agent:
             if task is not None:
                 task.job.task_exited(task, status)
 
+    def _patience(self) -> float:
+        """How long to wait for a server. Where its state directory is, that says when there will be none; elsewhere only time can."""
+        if not self.channel.retained:
+            return IDLE_LIMIT
+        return UNHEARD_LIMIT if self.remote else math.inf
+
+    def is_at_its_address(self) -> bool:
+        """Whether who comes to the address finds this agent."""
+        return _identity(self.address) == self._identity
+
     def _until_timer(self) -> float:
         return max(0.0, self._timers[0][0] - since_boot()) if self._timers else -1.0
 
@@ -245,15 +268,14 @@ class Agent:
         now = self.now()
         self.leftovers.sweep()
         self.cgroups.tidy()
-        if _identity(self.address) != self._identity:
+        if not self.is_at_its_address():
             print("agent: another one serves my address, or it has gone: ending", file=sys.stderr, flush=True)
             self.channel.close()
             self.shut_down()
             return
-        busy = self.channel.connected or self.channel.retained or any(not job.ended for job in self.jobs.values())
-        if busy:
+        if self.channel.connected or any(not job.ended for job in self.jobs.values()):
             self._idle_since = now
-        elif now - self._idle_since > IDLE_LIMIT:
+        elif now - self._idle_since > self._patience():
             self.running = False
             return
         self.at(now + WATCH_INTERVAL, self._look_around)
@@ -281,7 +303,7 @@ def main() -> None:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    agent = Agent(statedir, rank, listener)
+    agent = Agent(statedir, rank, listener, remote=sys.argv[4:] == ["remote"])
     if soft != hard:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -294,6 +316,10 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
         raise
+    if agent.remote:
+        from fluxplug_exec_local.relay import remove_folder  # noqa: PLC0415 - agents of the server's host leave what is the server's
+
+        remove_folder(statedir, agent.is_at_its_address)
 
 
 if __name__ == "__main__":

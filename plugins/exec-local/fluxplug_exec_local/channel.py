@@ -12,6 +12,7 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from fluxplug.clock import since_boot
 from fluxplug.instance.unixsocket import peer_uid
 from fluxplug_exec_local.cgroup import Cgroups
 from fluxplug_exec_local.job import Job
@@ -167,6 +168,8 @@ class Channel:
                     del agent.jobs[jobid]
         elif op == "welcome":
             self._welcomed(message[1], message[2])
+        elif op == "ping":
+            self.say(["pong"])
         elif op == "shutdown":
             agent.shut_down()
         else:
@@ -179,11 +182,15 @@ class Channel:
 
     def _welcomed(self, stored: int, settings: dict[str, Any]) -> None:
         agent = self.agent
-        agent.synchronise(settings["clock"])
+        if "now" in settings:
+            agent.synchronise_near(settings["now"] - since_boot())
+        else:
+            agent.synchronise(settings["clock"])
         agent.uri = settings["uri"]
         agent.jobid_path = settings["jobid_path"]
         agent.enclosing = settings["enclosing"]
         agent.kill_timeout = settings["kill_timeout"]
+        agent.limit_signal = settings["limit_signal"]
         agent.pretend = settings["pretend"]
         if settings["cgroup"] != agent.cgroups.parent:
             agent.cgroups = Cgroups(settings["cgroup"])

@@ -28,7 +28,7 @@ class Tracked:
 
     __slots__ = (
         "begun", "ended", "exited", "expiration", "gone", "index", "job", "jobid", "lost", "pmi", "ranks", "running", "status", "statuses",
-        "stopped", "timed_out",
+        "stopped", "timed_out", "unclear",
     )  # fmt: skip
 
     def __init__(self, job: Launch, ranks: Sequence[int]) -> None:
@@ -39,6 +39,8 @@ class Tracked:
         self.begun = self.exited = self.timed_out = self.lost = self.ended = False
         self.running = 0
         self.gone: set[int] = set()
+        #: Ranks whose agents have yet to say what they know of the job, which runs since before this server.
+        self.unclear: set[int] = set()
         self.status = 0
         self.statuses: dict[int, int] = {}
         self.pmi: dict[int, dict[int, dict[str, str]]] = {}

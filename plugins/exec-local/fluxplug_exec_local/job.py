@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from fluxplug_exec_local.streams import Stream
     from fluxplug_exec_local.task import Task
 
-_SIGNALS = {"timeout": signal.SIGALRM}
-
 
 class Job:
     """`nodes` are [rank, host name, cores, gpus] of the job's hosts in order, `index` is the place of this one."""
@@ -218,14 +216,17 @@ class Job:
                     os.killpg(task.pid, signum)
 
     def stop(self, reason: str) -> None:
-        """End the job: SIGTERM, or SIGALRM at the time limit, and SIGKILL after the grace period."""
+        """End the job: SIGTERM, or what the site has chosen for the time limit, and SIGKILL after the grace period."""
         if self.ended or self.stopping:
             return
         self.stopping = reason
         if not self.begun:
             return  # it is in the queue, and ends when its turn comes
-        self.kill(_SIGNALS.get(reason, signal.SIGTERM))
+        self.kill(self._stop_signal(reason))
         self.agent.at(self.agent.now() + self.agent.kill_timeout, self._kill_rest, 1)
+
+    def _stop_signal(self, reason: str) -> int:
+        return self.agent.limit_signal if reason == "timeout" else int(signal.SIGTERM)
 
     def _kill_rest(self, attempt: int) -> None:
         if self.ended:
@@ -319,7 +320,7 @@ class Job:
         if self.started:
             self.status = max((self._task_status(task) for task in self.tasks), default=0)
         elif not self.status and self.stopping:
-            self.status = int(_SIGNALS.get(self.stopping, signal.SIGTERM))
+            self.status = self._stop_signal(self.stopping)
         if self.cgroup:
             self.agent.cgroups.end(self.cgroup)
         if self.tmpdir:

@@ -130,6 +130,31 @@ class StoringSite:
         return found
 
 
+_FAKE_SSH = """#!/bin/sh
+host=$1; shift
+cd "$(dirname "$0")/$host" || exit 1
+if [ -e down ]; then
+    echo "ssh: connect to host $host port 22: No route to host" >&2
+    exit 255
+fi
+echo "Welcome to $host"
+exec sh -c "$*"
+"""
+
+
+def fake_ssh(base: Path, hosts: Sequence[str]) -> Path:
+    """A program in `base` that does with a host's name and its words what ssh does, for a folder `base`/HOST each: there a shell gets them joined.
+
+    A file `down` in a host's folder makes a host that cannot be reached.
+    """
+    for host in hosts:
+        (base / host).mkdir()
+    path = base / "ssh"
+    path.write_text(_FAKE_SSH, encoding="utf-8")
+    path.chmod(0o755)
+    return path
+
+
 def resource_set(
     ranks: str = "0", cores: str = "0", *, gpus: str = "", nslots: int = 1, host: str = "vm"
 ) -> dict[str, Any]:

@@ -13,23 +13,11 @@ import pytest
 from fluxplug_exec_local import executor, link, relay
 
 from fluxplug.exec import Ended, Host
-from fluxplug.testing.executors import StoringSite
+from fluxplug.testing.executors import StoringSite, fake_ssh
 
 from .conftest import Stage, process
 from .test_hosts import CLIENT
 from .test_restart import STEPS, gate
-
-#: Does with its words what ssh does: the remote user's shell gets them joined, and has something to say first. A file `down` is a host that is out of reach.
-FAKE_SSH = """#!/bin/sh
-host=$1; shift
-cd "$(dirname "$0")/$host" || exit 1
-if [ -e down ]; then
-    echo "ssh: connect to host $host port 22: No route to host" >&2
-    exit 255
-fi
-echo "Welcome to $host"
-exec sh -c "$*"
-"""
 
 
 class Elsewhere(Stage):
@@ -39,12 +27,7 @@ class Elsewhere(Stage):
         super().__init__(base / "state", 0)
         self.base = base
         self.hosts = [Host(rank, f"n{rank}") for rank in range(ranks)]
-        for host in self.hosts:
-            (base / host.name).mkdir()
-        ssh = base / "ssh"
-        ssh.write_text(FAKE_SSH)
-        ssh.chmod(0o755)
-        connect = (str(ssh), "{host}")
+        connect = (str(fake_ssh(base, [host.name for host in self.hosts])), "{host}")
         self.config = attrs.evolve(
             self.config, pretend_hosts=False, connect=connect, agent_dir=f"{base}/{{host}}/agents", **config
         )

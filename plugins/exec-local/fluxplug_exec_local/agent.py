@@ -25,7 +25,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.clock import SteadyClock, since_boot
-from fluxplug_exec_local.cgroup import Cgroups
+from fluxplug.values.idset import IDset
+from fluxplug_exec_local.binding import cores_of
+from fluxplug_exec_local.cgroup import Cgroups, Limits
 from fluxplug_exec_local.channel import Channel
 from fluxplug_exec_local.leftovers import Leftovers, end_orphans_of
 from fluxplug_exec_local.start import address_of
@@ -50,6 +52,7 @@ UNHEARD_LIMIT = 86400.0
 MAX_DELAY = 2.0
 
 _PR_SET_CHILD_SUBREAPER = 36
+_NO_LIMITS = Limits()
 _HANGUP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLIN
 
 
@@ -73,6 +76,7 @@ class Agent:
         self.limit_signal = int(signal.SIGALRM)
         self.pretend = False
         self.cgroups = Cgroups("")
+        self.memory_per_core = self.max_processes = 0
         self.cores = sorted(os.sched_getaffinity(0))
         self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.jobs: dict[int, Job] = {}
@@ -150,6 +154,14 @@ class Agent:
             for stream in waiting:
                 if stream.fd >= 0:
                     self.watch(stream.fd, stream.ready)
+
+    def limits_of(self, job: Job) -> Limits:
+        """What a job may use here, where it has a control group."""
+        if not self.cgroups.parent:
+            return _NO_LIMITS
+        cores = IDset(cores_of(job)).encode()
+        ncores = IDset(job.nodes[job.index][2]).count()
+        return Limits(cores, self.memory_per_core * ncores, self.max_processes)
 
     # The loop.
 

@@ -192,8 +192,10 @@ class Channel:
         agent.kill_timeout = settings["kill_timeout"]
         agent.limit_signal = settings["limit_signal"]
         agent.pretend = settings["pretend"]
+        agent.memory_per_core = settings["memory_per_core"]
+        agent.max_processes = settings["max_processes"]
         if settings["cgroup"] != agent.cgroups.parent:
-            agent.cgroups = Cgroups(settings["cgroup"])
+            agent.cgroups = Cgroups(settings["cgroup"], lambda text: self.say(["log", "warning", text]))
         self._acknowledged(stored)
         self._welcome = True
         self._out.extend(data for _, data in self.retained)

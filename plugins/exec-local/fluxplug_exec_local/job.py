@@ -45,6 +45,7 @@ class Job:
         "limits",
         "live",
         "marks",
+        "memory_told",
         "name",
         "nodes",
         "nslots",
@@ -91,7 +92,7 @@ class Job:
         self.tasks: list[Task] = []
         self.live = 0
         self.open = 0
-        self.begun = self.started = self.ended = self.input_begun = False
+        self.begun = self.started = self.ended = self.input_begun = self.memory_told = False
         self.first_exit = 0.0
         self.exit_timeout: float | None = None
         self.stopping = ""
@@ -268,6 +269,8 @@ class Job:
         """A task's wait status is known."""
         task.status = status
         self.live -= 1
+        if self.cgroup and status & 0x7F == signal.SIGKILL:
+            self._tell_of_memory()
         if task.stdin is not None:
             task.stdin.close()
         if task.pmi is not None:
@@ -284,6 +287,13 @@ class Job:
             elif self.live or len(self.nodes) > 1:
                 self._exited_first()
         self.end_if_done()
+
+    def _tell_of_memory(self) -> None:
+        """Say it in the output if processes were killed for want of memory: a signal alone does not tell."""
+        cause = "" if self.memory_told else cgroup.out_of_memory(self.cgroup)
+        if cause:
+            self.memory_told = True
+            self.log(3, f"host {self.nodes[self.index][1]}: {cause}: processes of the job were killed")
 
     def _exited_first(self) -> None:
         if self.live and self.exit_timeout is None:
@@ -322,6 +332,7 @@ class Job:
         elif not self.status and self.stopping:
             self.status = self._stop_signal(self.stopping)
         if self.cgroup:
+            self._tell_of_memory()
             self.agent.cgroups.end(self.cgroup)
         if self.tmpdir:
             self.agent.workdirs.give_back(self.tmpdir)

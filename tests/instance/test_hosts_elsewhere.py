@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 from fluxplug.testing.executors import fake_ssh
 
@@ -86,3 +87,26 @@ def test_why_a_host_is_down_is_told(server, tmp_path):
     assert [line.strip() for line in lines] == ["0 online", f"1 offline {reason}"]
     (tmp_path / "n1" / "down").unlink()
     until_online(one, [1])
+
+
+ASK = """
+import os
+from fluxplug.client import Client
+server = Client()
+assert server.get("/v1")["statedir"] == os.environ["STATEDIR"]
+jobid = server.post("/v1/jobs", {"jobspec": JOBSPEC})["id"]
+assert server.get(f"/v1/jobs/{jobid}/result")["waitstatus"] == 0
+data = (entry["context"].get("data", "") for entry in server.stream(f"/v1/jobs/{jobid}/guest.output", follow="true") if entry["name"] == "data")
+print(sum(map(len, data)))
+"""
+
+
+def test_tasks_elsewhere_find_the_instance(server, tmp_path):
+    statedir = tmp_path / "state"
+    one = server(*elsewhere(tmp_path, statedir), statedir=statedir)
+    inner = jobspec("sh", "-c", "yes | head -c 2000000")
+    environment = {"PATH": os.environ["PATH"], "STATEDIR": str(statedir)}
+    job = one.submit(jobspec(sys.executable, "-c", ASK.replace("JOBSPEC", repr(inner)), environment=environment))
+    assert one.result(job)["waitstatus"] == 0, one.events(job, "guest.output")
+    data = [event["context"].get("data", "") for event in one.events(job, "guest.output") if event["name"] == "data"]
+    assert "".join(data) == "2000000\n"

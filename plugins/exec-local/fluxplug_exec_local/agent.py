@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fluxplug_exec_local.job import Job
     from fluxplug_exec_local.streams import Stream
     from fluxplug_exec_local.task import Task
+    from fluxplug_exec_local.tunnel import Entrance
 
 #: So many jobs are started before the loop looks at what the running ones do.
 STARTS_A_TURN = 8
@@ -94,6 +95,7 @@ class Agent:
         self._count = 0
         self._children = False
         self._waiting: list[Stream] = []
+        self.entrance: Entrance | None = None
         self.channel = Channel(self, listener)
         self.leftovers = Leftovers(self)
         folders = f"{statedir}/tmp/jobtmp-{rank}-"  # noqa: S108 - of the state directory
@@ -154,6 +156,18 @@ class Agent:
             for stream in waiting:
                 if stream.fd >= 0:
                     self.watch(stream.fd, stream.ready)
+
+    def local_uri(self) -> str:
+        """Where tasks find the instance on a host that is not the server's; empty where that cannot be had."""
+        if self.entrance is None:
+            from fluxplug_exec_local.tunnel import Entrance  # noqa: PLC0415 - not on the server's host
+
+            try:
+                self.entrance = Entrance(self, f"{self.statedir}/local-0")
+            except OSError:
+                traceback.print_exc()
+                return ""
+        return self.entrance.uri
 
     def limits_of(self, job: Job) -> Limits:
         """What a job may use here, where it has a control group."""

@@ -78,6 +78,11 @@ class Channel:
         """Whether a connected server has still to be told something."""
         return bool(self._out)
 
+    @property
+    def welcomed(self) -> bool:
+        """Whether there is a server that listens to everything."""
+        return self._welcome
+
     def close(self) -> None:
         """Leave the address, drop the connection."""
         self.agent.unwatch(self._listener.fileno())
@@ -106,6 +111,8 @@ class Channel:
         self._socket = None
         self.connected = self._welcome = self._waiting_to_write = False
         self._out.clear()
+        if self.agent.entrance is not None:
+            self.agent.entrance.close_all()
 
     def _ready(self, events: int) -> None:
         if events & select.EPOLLOUT:
@@ -170,6 +177,9 @@ class Channel:
             self._welcomed(message[1], message[2])
         elif op == "ping":
             self.say(["pong"])
+        elif op in ("tunnel", "taken"):
+            if agent.entrance is not None:
+                agent.entrance.obey(message)
         elif op == "shutdown":
             agent.shut_down()
         else:
@@ -186,7 +196,7 @@ class Channel:
             agent.synchronise_near(settings["now"] - since_boot())
         else:
             agent.synchronise(settings["clock"])
-        agent.uri = settings["uri"]
+        agent.uri = settings["uri"] or agent.local_uri()
         agent.jobid_path = settings["jobid_path"]
         agent.enclosing = settings["enclosing"]
         agent.kill_timeout = settings["kill_timeout"]

@@ -26,11 +26,7 @@ def job_environment(job: Job) -> dict[str, str]:
     env["FLUX_JOB_NNODES"] = str(len(job.nodes))
     env["FLUX_JOB_TMPDIR"] = job.tmpdir
     env["FLUX_KVS_NAMESPACE"] = f"job-{job.jobid}"
-    if agent.uri:
-        env["FLUX_URI"] = env["FLUXPLUG_URI"] = agent.uri
-    else:  # the submitter's is of another host
-        for name in ("FLUX_URI", "FLUXPLUG_URI", "FLUXPLUG_TOKEN"):
-            env.pop(name, None)
+    env["FLUX_URI"] = env["FLUXPLUG_URI"] = agent.uri
     if agent.enclosing:
         env["FLUX_ENCLOSING_ID"] = agent.enclosing
     else:

@@ -22,6 +22,7 @@ from fluxplug_exec_local.link import RESTART_INTERVAL, Link
 from fluxplug_exec_local.protocol import ENDED
 from fluxplug_exec_local.remote import RemoteLink
 from fluxplug_exec_local.settings import Settings
+from fluxplug_exec_local.tunnel import TUNNELLED
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -120,6 +121,7 @@ class Local(Executor):
             python=config.python,
             folder=config.agent_dir,
             instance=self.site.identity,
+            uri=self.site.uri,
             heard=self._heard,
             lost=self._link_lost,
         )
@@ -283,7 +285,7 @@ class Local(Executor):
 
     def _settings(self, link: Link) -> dict[str, Any]:
         now = self.site.clock.now()
-        # Another host was started at another time, and has no way to our socket.
+        # Another host was started at another time, and its tasks come to our socket by its agent's.
         elsewhere = isinstance(link, RemoteLink)
         return {
             "uri": "" if elsewhere else self.site.uri,
@@ -449,6 +451,9 @@ class Local(Executor):
         for message in messages:
             if message[0] == "pmi":
                 self._exchange(rank, *message[1:])
+            elif message[0] in TUNNELLED:
+                if isinstance(link, RemoteLink):
+                    link.tunnelled(message)
             elif message[0] == "log":
                 self.site.log(message[1], f"agent of rank {rank}: {message[2]}")
             elif message[0] == "reports" and message[1] > seq:

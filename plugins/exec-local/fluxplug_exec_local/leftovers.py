@@ -47,9 +47,7 @@ class Leftovers:
     def end_job(self, job: Job) -> None:
         """Kill every process in the sessions of a job, and those that say that they belong to it."""
         sessions = {task.pid for task in job.tasks}
-        uri = self.agent.uri
-        instance = f"FLUX_URI={uri}" if uri else f"FLUX_JOB_TMPDIR={job.tmpdir}"
-        marks = {f"FLUX_JOB_ID={job.f58}".encode(), instance.encode()}
+        marks = {f"FLUX_JOB_ID={job.f58}".encode(), f"FLUX_URI={self.agent.uri}".encode()}
         me = os.getpid()
         for pid, _, session in processes():
             if session in sessions or (pid != me and marks <= set(environment(pid))):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluxplug_exec_local.link import HELLO_TIMEOUT, Link
 from fluxplug_exec_local.relay import MARK
+from fluxplug_exec_local.tunnel import Exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +42,7 @@ _HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:-]*")
 class RemoteLink(Link):
     """One rank's agent on another host. `reason` is why it cannot be had, `heard_at` when it said something (seconds of the loop's clock).
 
-    `connect` is the command's words, in which {host} and {rank} are filled in; `python` and `folder` ("" for the relay's choice) are plain words.
+    `connect` is the command's words, in which {host} and {rank} are filled in; `python` and `folder` ("" for the relay's choice) are plain words. `uri` is the instance's.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class RemoteLink(Link):
         python: str,
         instance: str,
         folder: str,
+        uri: str,
         heard: Callable[[Link, list[Any]], None],
         lost: Callable[[Link], None],
     ) -> None:
@@ -63,6 +65,7 @@ class RemoteLink(Link):
         self._words = [_filled(word, host) for word in connect] + relay + ([_filled(folder, host)] if folder else [])
         self._log = statedir / "agents" / f"{host.rank}.log"
         self._preamble: bytearray | None = None
+        self._exit = Exit(self, uri.removeprefix("local://"))
         #: Commands that have not ended. That which has started the agent may outlive several others.
         self._running: list[int] = []
         self._pid = 0
@@ -110,6 +113,14 @@ class RemoteLink(Link):
             self._preamble = None
             data = bytes(rest)
         super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._exit.close_all()
+        super().connection_lost(exc)
+
+    def tunnelled(self, message: list[Any]) -> None:
+        """A message about a connection of a task to the instance."""
+        self._exit.obey(message)
 
     def close(self) -> None:
         if not self.taken and self._transport is not None:  # still on its way

@@ -94,11 +94,12 @@ async def over(handle):
 def test_jobs_run_on_the_hosts_that_they_are_given(elsewhere):
     async def play(at):
         await at.all_up()
-        script = "echo $FLUX_JOB_TMPDIR $FLUX_TASK_RANK ${FLUXPLUG_URI-none}"
+        script = "echo $FLUX_JOB_TMPDIR $FLUX_TASK_RANK $FLUXPLUG_URI"
         environment = {"PATH": os.environ["PATH"], "FLUXPLUG_URI": "local:///of/the/submitter"}
         jobid = await at.job("sh", "-c", script, ranks="0-1", nslots=2, environment=environment)
         lines = sorted(line.split() for line in at.site.output(jobid).decode().splitlines())
-        assert [line[1:] for line in lines] == [["0", "none"], ["1", "none"]]
+        uris = [f"local://{at.folder(rank)}/local-0" for rank in (0, 1)]
+        assert [line[1:] for line in lines] == [["0", uris[0]], ["1", uris[1]]]
         for rank, line in enumerate(lines):
             assert Path(line[0]).parent.parent == at.folder(rank)
         jobid = await at.job(sys.executable, "-c", CLIENT, ranks="0-1", cores="0-1", nslots=4)

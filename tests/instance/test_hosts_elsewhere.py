@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+from fluxplug.job import JobspecV1
 from fluxplug.testing.executors import fake_ssh
 
 from .conftest import FLUXPLUG, jobspec
@@ -110,3 +111,37 @@ def test_tasks_elsewhere_find_the_instance(server, tmp_path):
     assert one.result(job)["waitstatus"] == 0, one.events(job, "guest.output")
     data = [event["context"].get("data", "") for event in one.events(job, "guest.output") if event["name"] == "data"]
     assert "".join(data) == "2000000\n"
+
+
+INNER = """#!/bin/sh
+exec PYTHON - <<'END'
+from fluxplug.client import Client
+inner = Client()
+jobid = inner.post("/v1/jobs", {"jobspec": JOBSPEC})["id"]
+print("status", inner.get(f"/v1/jobs/{jobid}/result")["waitstatus"])
+print("".join(entry["context"].get("data", "") for entry in inner.stream(f"/v1/jobs/{jobid}/guest.output") if entry["name"] == "data"))
+END
+"""
+
+
+def test_an_instance_within_a_job_reaches_the_other_hosts_of_the_job(server, tmp_path):
+    statedir = tmp_path / "state"
+    one = server(*elsewhere(tmp_path, statedir), statedir=statedir)
+    inner = jobspec("sh", "-c", "echo task $FLUX_TASK_RANK in $FLUX_JOB_TMPDIR", nodes=2)
+    script = INNER.replace("PYTHON", sys.executable).replace("JOBSPEC", repr(inner))
+    spec = JobspecV1.from_batch_command(script, "script", num_slots=2, num_nodes=2)
+    spec.cwd = str(tmp_path)
+    spec.environment = inner["attributes"]["system"]["environment"]
+    spec.setattr_shell_option("output.stdout.type", "kvs")
+    job = one.submit(spec.jobspec)
+    status = one.result(job)["waitstatus"]
+    data = "".join(
+        event["context"].get("data", "") for event in one.events(job, "guest.output") if event["name"] == "data"
+    )
+    assert status == 0, data
+    assert "status 0" in data
+    lines = dict(line.split(" in ") for line in data.splitlines() if line.startswith("task"))
+    assert lines["task 0"].startswith(f"{statedir}-n0/")
+    assert lines["task 1"].startswith(f"{statedir}-n1/")
+    # Its agents have gone with it; the server's are there.
+    assert [len(list((tmp_path / f"state-{host}").iterdir())) for host in ("n0", "n1")] == [1, 1]

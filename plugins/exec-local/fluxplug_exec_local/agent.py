@@ -87,6 +87,8 @@ class Agent:
         self.running = True
         self._stopping = False
         self._idle_since = self.now()
+        #: See `Settings.lease`.
+        self.lease = 0.0
         self.address = address_of(statedir, rank)
         self._identity = _identity(self.address)
         self._epoll = select.epoll()
@@ -299,6 +301,9 @@ class Agent:
             self.channel.close()
             self.shut_down()
             return
+        if self.remote and self.lease and since_boot() - self.channel.heard_at > self.lease and not self._stopping:
+            print("agent: no server for too long: ending", file=sys.stderr, flush=True)
+            self.shut_down()
         if self.channel.connected or any(not job.ended for job in self.jobs.values()):
             self._idle_since = now
         elif now - self._idle_since > self._patience():

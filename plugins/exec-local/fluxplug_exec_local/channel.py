@@ -35,6 +35,8 @@ class Channel:
     def __init__(self, agent: Agent, listener: socket.socket) -> None:
         self.agent = agent
         self.connected = False
+        #: When the server last said something, by the clock of this host.
+        self.heard_at = since_boot()
         self.seq = 0
         self.retained: deque[tuple[int, bytes]] = deque()
         self._retained_bytes = 0
@@ -128,6 +130,7 @@ class Channel:
         if not data:
             self._drop()
             return
+        self.heard_at = since_boot()
         try:
             for messages in self._splitter.feed(data):
                 for message in messages:
@@ -202,6 +205,7 @@ class Channel:
         agent.kill_timeout = settings["kill_timeout"]
         agent.limit_signal = settings["limit_signal"]
         agent.pretend = settings["pretend"]
+        agent.lease = settings["lease"]
         agent.memory_per_core = settings["memory_per_core"]
         agent.max_processes = settings["max_processes"]
         if settings["cgroup"] != agent.cgroups.parent:

@@ -38,10 +38,6 @@ CONNECTS_AT_ONCE = 32
 RETRIES_AT_ONCE = 8
 #: Seconds between two attempts to reach a host: at first, and after many.
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
-#: An agent elsewhere is asked for a sign of life this many times in a contact timeout, within these bounds (seconds).
-SIGNS, MIN_INTERVAL, MAX_INTERVAL = 6, 1.0, 10.0
-#: Without one it is tried anew after half of a contact timeout, and this many seconds at most.
-MAX_SILENCE = 60.0
 
 
 class Local(Executor):
@@ -350,8 +346,8 @@ class Local(Executor):
                     self._connecting if link.expected else self._retrying
                 ):  # those given up must not be in the way
                     if deadline is None:
-                        deadline = (link.heard_at or loop.time()) + self.config.contact_timeout
-                        if self.config.contact_timeout:
+                        deadline = (link.heard_at or loop.time()) + self.config.patience
+                        if self.config.patience:
                             timer = loop.call_at(deadline, self._too_late, link)
                     hello = await link.reach()
                 if hello is not None:
@@ -379,10 +375,9 @@ class Local(Executor):
     async def _watch(self, links: Sequence[RemoteLink]) -> None:
         """Ask for signs of life: a host that has crashed, or that no network leads to any more, does not end its connection."""
         loop = asyncio.get_running_loop()
-        interval = min(max(self.config.contact_timeout / SIGNS, MIN_INTERVAL), MAX_INTERVAL)
-        silence = min(max(self.config.contact_timeout / 2, 3 * interval), MAX_SILENCE)
+        silence = self.config.silence
         while True:
-            await asyncio.sleep(interval)
+            await asyncio.sleep(self.config.sign_interval)
             for link in links:
                 if not link.up:
                     continue

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from fluxplug_exec_local import executor, link, relay
+from fluxplug_exec_local import executor, link, relay, settings
 
 from fluxplug.exec import Ended, Host
 from fluxplug.testing.executors import StoringSite, fake_ssh
@@ -219,7 +219,7 @@ def test_a_host_that_does_not_come_back_loses_its_jobs_and_ends_them_when_it_doe
 
 
 def test_a_host_that_is_silent_is_given_up(elsewhere, monkeypatch):
-    monkeypatch.setattr(executor, "MIN_INTERVAL", 0.05)
+    monkeypatch.setattr(settings, "MIN_INTERVAL", 0.05)
     monkeypatch.setattr(link, "HELLO_TIMEOUT", 0.3)
 
     async def play(at):
@@ -237,6 +237,25 @@ def test_a_host_that_is_silent_is_given_up(elsewhere, monkeypatch):
         await at.all_up()
 
     elsewhere(play, contact_timeout=0.6)
+
+
+def test_jobs_that_may_not_outlive_the_server_end_without_it(elsewhere, monkeypatch):
+    monkeypatch.setattr(settings, "MIN_LEASE", 0.5)
+
+    async def play(at):
+        await at.all_up()
+        job = at.launch(1, "sh", "-c", "echo $$; exec sleep 1000")
+        await at.site.until(lambda: at.site.output(1) != b"")
+        task, agent = os.pidfd_open(int(at.site.output(1))), os.pidfd_open(at.agent_pid())
+        await at.executor.close(leave=True)
+        await over(task)
+        await over(agent)
+        assert list((at.base / "n0" / "agents").iterdir()) == []
+        await at.open([job])
+        await at.site.ended(1)
+        assert at.site.raised(1) == [("exec", "lost contact with agent of rank 0")]
+
+    elsewhere(play, contact_timeout=0.5, kill_timeout=0.1, outlive_server=False)
 
 
 def test_a_server_that_cannot_reach_a_host_waits_for_it_before_the_others_go_on(elsewhere):

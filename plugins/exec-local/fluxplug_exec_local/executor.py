@@ -359,7 +359,7 @@ class Local(Executor):
                 if link.expected and loop.time() >= deadline:
                     self._too_late(link)
                 await asyncio.sleep(delay)
-                delay = min(2 * delay, LAST_RETRY)
+                delay = min(2 * delay, max(self.config.sign_interval, FIRST_RETRY) if link.expected else LAST_RETRY)
         finally:
             if timer is not None:
                 timer.cancel()

@@ -160,7 +160,7 @@ class Job:
             if not self.ended:
                 self.obey(op, message)
 
-    def running(self, blocks: list[list[int]] | None) -> None:
+    def running(self, blocks: list[list[int]]) -> None:
         """Every task of this host runs."""
         self.started = True
         self.marks[1] = self.report(RUNNING, blocks)

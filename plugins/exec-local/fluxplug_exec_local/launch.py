@@ -85,12 +85,11 @@ def start(job: Job) -> None:
         return
     finally:
         redirect.done()
-    job.running(layout.blocks if job.index == 0 else None)
+    job.running(layout.blocks)
 
 
 def _begin(job: Job, size: int) -> None:
-    if job.index == 0:
-        job.marks[0] = job.report(BEGUN, size)
+    job.marks[0] = job.report(BEGUN, size)
 
 
 def _reason(error: Exception, *, bare: bool = False) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,8 @@ import attrs
 import pytest
 from fluxplug_exec_local import executor, link, relay, settings
 
-from fluxplug.exec import Ended, Host
+from fluxplug.exec import OUTPUT_LOG, Ended, Host
+from fluxplug.instance import unixsocket
 from fluxplug.testing.executors import StoringSite, fake_ssh
 
 from .conftest import Stage, process
@@ -189,6 +191,24 @@ def test_an_agent_that_dies_takes_its_jobs_along_and_another_comes(elsewhere):
     elsewhere(play, ranks=2)
 
 
+def test_a_host_that_begins_late_changes_no_order(elsewhere):
+    async def play(at):
+        await at.all_up()
+        at.reachable(0, False)
+        os.kill(at.relay_pid(), signal.SIGKILL)
+        await at.site.until(lambda: at.site.up == {1})
+        at.launch(1, "sh", "-c", "echo $FLUX_TASK_RANK", ranks="0-1", nslots=2)
+        await at.site.until(lambda: "shell.task-exit" in at.site.exec_names(1))
+        at.reachable(0, True)
+        await at.site.ended(1)
+        assert at.site.exec_names(1) == STEPS
+        names = [name for name, _ in at.site.log_of(1, OUTPUT_LOG)]
+        assert names == ["header"] + ["data"] * 6
+        assert sorted(at.site.output(1).split()) == [b"0", b"1"]
+
+    elsewhere(play, ranks=2)
+
+
 @pytest.mark.parametrize("timeout", [0.0, 0.5])
 def test_a_host_that_does_not_come_back_loses_its_jobs_and_ends_them_when_it_does(elsewhere, timeout):
     async def play(at):
@@ -358,3 +378,21 @@ def test_closing_ends_agents_and_leaves_nothing_behind(elsewhere):
         await at.open()
 
     elsewhere(play, ranks=2)
+
+
+def test_an_agent_that_nobody_asks_for_ends_and_leaves_nothing_behind(tmp_path):
+    folder = tmp_path / "agents" / "abc-0"
+    for path in (folder.parent, folder, folder / "agents", folder / "tmp"):
+        os.close(relay.own_folder(str(path)))
+    code = (
+        "from fluxplug_exec_local import agent; agent.IDLE_LIMIT = agent.WATCH_INTERVAL = 0.05; agent.main()"
+    )  # fmt: skip
+    with unixsocket.listen(f"{folder}/agents/0.sock") as listener:
+        fd = listener.fileno()
+        process = subprocess.Popen([sys.executable, "-c", code, str(folder), "0", str(fd), "remote"], pass_fds=[fd])
+    try:
+        assert process.wait(20) == 0
+        assert list(folder.parent.iterdir()) == []
+    finally:
+        process.kill()
+        process.wait()

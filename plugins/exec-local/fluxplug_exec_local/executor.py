@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fluxplug_exec_local.link import Hello
 
 NO_CONTACT = "lost contact with the agent"
+ELSEWHERE = "another host, and [executor.local] connect is not set"
 LOST = "lost contact with agent of rank {}"
 STARTS_AT_ONCE = 8
 #: Connections to other hosts that are made at once: to those that are to be there, and to those that were not.
@@ -83,7 +84,7 @@ class Local(Executor):
                 absent.append(host.rank)
                 continue
             self._links[host.rank] = link
-        for ranks, reason in ((absent, "no agent"), ([link.rank for link in remote], "not reached yet")):
+        for ranks, reason in ((absent, ELSEWHERE), ([link.rank for link in remote], "not reached yet")):
             if ranks:
                 self.site.ranks_down(str(IDset(ranks)), reason)
         for job in running:

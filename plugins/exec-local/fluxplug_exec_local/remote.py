@@ -76,15 +76,11 @@ class RemoteLink(Link):
         if not _HOST.fullmatch(self.host.name):
             self.reason = f"not a host name: {self.host.name!r}"
             return None
-        ours, theirs = socket.socketpair()
         try:
-            began = self._run(theirs)
+            ours, began = self._run()
         except OSError as error:
-            ours.close()
             self.reason = f"{error.filename or self._words[0]}: {error.strerror}"
             return None
-        finally:
-            theirs.close()
         self._preamble = bytearray()
         pid = self._pid
         hello = await self._meet(ours)
@@ -128,24 +124,32 @@ class RemoteLink(Link):
         super().close()
         self._collect()
 
-    def _run(self, stream: socket.socket) -> int:
-        """Start the command, in a session of its own; the length of its log before. Raises OSError."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-        descriptor = os.open(self._log, flags, 0o600)
+    def _run(self) -> tuple[socket.socket, int]:
+        """Start the command, in a session of its own; its standard streams, and the length of its log before. Raises OSError."""
+        descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        ours: socket.socket | None = None
+        theirs: socket.socket | None = None
         try:
+            ours, theirs = socket.socketpair()
             began = os.fstat(descriptor).st_size
             if began > MAX_LOG:
                 os.ftruncate(descriptor, 0)
                 began = 0
-            fd = stream.fileno()
+            fd = theirs.fileno()
             actions = [(os.POSIX_SPAWN_DUP2, fd, 0), (os.POSIX_SPAWN_DUP2, fd, 1), (os.POSIX_SPAWN_DUP2, descriptor, 2)]
             self._pid = os.posix_spawnp(
                 self._words[0], self._words, dict(os.environ), file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE]
             )  # fmt: skip
+        except OSError:
+            if ours is not None:
+                ours.close()
+            raise
         finally:
             os.close(descriptor)
+            if theirs is not None:
+                theirs.close()
         self._running.append(self._pid)
-        return began
+        return ours, began
 
     async def _why(self, pid: int, began: int) -> str:
         """Why there was no hello: the last that the command has said of it."""

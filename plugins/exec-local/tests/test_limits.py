@@ -34,7 +34,7 @@ def test_the_signal_at_the_time_limit(stage):
     [
         ('limit-signal = "FOO"', r'limit-signal.*"FOO".*"TERM"'),
         ('connect = ["ssh", "host"]', r"connect: no word has \{host\}"),
-        ('connect = ["ssh", "{host}"]\npython = "/home/python 3"', "python: .*special to a shell"),
+        ('connect = ["ssh", "{host}"]\npython = "my python"', "python: .*special to a shell"),
         ('agent-dir = "/tmp/a;b"', "agent-dir: .*special to a shell"),
         ('agent-dir = "here"', "agent-dir: .*absolute"),
         ('memory-per-core = "4X"', "memory-per-core: '4X' is no amount of memory"),

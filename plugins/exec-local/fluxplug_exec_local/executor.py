@@ -343,12 +343,12 @@ class Local(Executor):
         reason = ""
         try:
             while True:
-                async with (
-                    self._connecting if link.expected else self._retrying
-                ):  # those given up must not be in the way
+                # Those given up must not be in the way of the others.
+                turn = self._connecting if link.expected else self._retrying
+                async with turn:
                     if deadline is None:
                         deadline = (link.heard_at or loop.time()) + self.config.patience
-                        if self.config.patience:
+                        if deadline > loop.time():  # else there is this one attempt
                             timer = loop.call_at(deadline, self._too_late, link)
                     hello = await link.reach()
                 if hello is not None:

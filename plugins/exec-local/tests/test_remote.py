@@ -112,6 +112,19 @@ def test_jobs_run_on_the_hosts_that_they_are_given(elsewhere):
     elsewhere(play, ranks=2)
 
 
+def test_a_command_that_has_no_shell_between_does_as_well(elsewhere):
+    async def play(at):
+        await at.all_up()
+        site = StoringSite(at.base / "other")
+        site.statedir.mkdir()
+        other = site.executor = executor.Local(attrs.evolve(at.config, connect=("env", "WHERE={host}")), site)
+        await other.open(at.hosts, [])
+        await site.until(lambda: site.up == {0})
+        await other.close(leave=False)
+
+    elsewhere(play)
+
+
 def test_times_are_the_instances(elsewhere):
     async def play(at):
         await at.all_up()

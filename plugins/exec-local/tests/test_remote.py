@@ -253,7 +253,6 @@ def test_a_host_that_does_not_come_back_loses_its_jobs_and_ends_them_when_it_doe
 
 def test_a_host_that_is_silent_is_given_up(elsewhere, monkeypatch):
     monkeypatch.setattr(settings, "MIN_INTERVAL", 0.05)
-    monkeypatch.setattr(link, "HELLO_TIMEOUT", 0.3)
 
     async def play(at):
         await at.all_up()
@@ -262,18 +261,21 @@ def test_a_host_that_is_silent_is_given_up(elsewhere, monkeypatch):
         pid = at.agent_pid()
         os.kill(pid, signal.SIGSTOP)
         try:
-            await at.site.ended(1)
+            with monkeypatch.context() as impatient:
+                impatient.setattr(link, "HELLO_TIMEOUT", 0.3)
+                await at.site.ended(1)
         finally:
             os.kill(pid, signal.SIGCONT)
         assert at.site.raised(1) == [("exec", "lost contact with agent of rank 0")]
         assert any("no sign of life" in reason for reason in at.reasons())
         await at.all_up()
 
-    elsewhere(play, contact_timeout=0.6)
+    elsewhere(play, contact_timeout=1.0)
 
 
 def test_jobs_that_may_not_outlive_the_server_end_without_it(elsewhere, monkeypatch):
-    monkeypatch.setattr(settings, "MIN_LEASE", 0.5)
+    monkeypatch.setattr(settings, "MIN_LEASE", 1.5)
+    monkeypatch.setattr(settings, "MIN_INTERVAL", 0.05)
 
     async def play(at):
         await at.all_up()

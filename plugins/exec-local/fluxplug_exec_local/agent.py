@@ -1,8 +1,9 @@
 """The agent: one process a host that starts the tasks of jobs, reads their output, waits for them, and tells the server.
 
 `python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER [remote]` with the listening socket inherited as descriptor LISTENER, and nothing else above
-it; on another host than the server's, STATEDIR is a folder of its own, which it removes at its end. It lives in a session of its own and outlasts the server: jobs run on, their time limits hold, and what happened is kept until a server has stored it. One thread and
-one epoll; everything is written to cost microseconds a job, as a job can be `true`.
+it; on another host than the server's, STATEDIR is a folder of its own, which it removes at its end. It lives in a session of its own and outlasts the
+server: jobs run on, their time limits hold, and what happened is kept until a server has stored it. One thread and one epoll;
+everything is written to cost microseconds a job, as a job can be `true`.
 
 Not here: a job's own life (`job`), what is said to the server (`channel`).
 """
@@ -10,6 +11,7 @@ Not here: a job's own life (`job`), what is said to the server (`channel`).
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import heapq
 import math
@@ -335,6 +337,11 @@ def main() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     agent = Agent(statedir, rank, listener, remote=sys.argv[4:] == ["remote"])
+    # Who clears up old files (systemd-tmpfiles) leaves a locked folder alone.
+    lock = None
+    if agent.remote:
+        lock = os.open(statedir, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_SH)
     if soft != hard:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -347,7 +354,8 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
         raise
-    if agent.remote:
+    if lock is not None:
+        os.close(lock)
         from fluxplug_exec_local.relay import remove_folder  # noqa: PLC0415 - agents of the server's host leave what is the server's
 
         remove_folder(statedir, agent.is_at_its_address)

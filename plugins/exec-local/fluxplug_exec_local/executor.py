@@ -42,7 +42,10 @@ FIRST_RETRY, LAST_RETRY = 1.0, 60.0
 
 
 class Local(Executor):
-    """Runs jobs as processes, by an agent on each host that survives the server: on this host, and with `connect` on others. Ranks of hosts out of reach are down."""
+    """Runs jobs as processes, by an agent on each host that survives the server: on this host, and with `connect` on others.
+
+    Ranks of hosts out of reach are down.
+    """
 
     name = "local"
     Config = Settings

@@ -50,7 +50,7 @@ def _parse(words: Sequence[str]) -> tuple[Path | None, list[str]]:
 def _serve(conf: Path | None, command: list[str]) -> int:
     import attrs  # noqa: PLC0415 - the other tasks need none of this
 
-    from fluxplug.cli.start import pretending  # noqa: PLC0415
+    from fluxplug.cli.start import pretending, reaching  # noqa: PLC0415
     from fluxplug.client import Client  # noqa: PLC0415
     from fluxplug.config import ResourceConfig, default_config, load_config  # noqa: PLC0415
     from fluxplug.instance.server import Options, serve  # noqa: PLC0415
@@ -62,9 +62,12 @@ def _serve(conf: Path | None, command: list[str]) -> int:
     parent = Client(os.environ["FLUXPLUG_URI"])
     tmpdir = Path(os.environ["FLUX_JOB_TMPDIR"])
     machine = tmpdir / "R.json"
-    machine.write_text(_own(parent.get(f"/v1/jobs/{jobid}/R")), encoding="utf-8")
+    R = parent.get(f"/v1/jobs/{jobid}/R")  # noqa: N806 - the format's name
+    machine.write_text(_own(R), encoding="utf-8")
     config = default_config(Plugins.load()) if conf is None else load_config(conf)
-    config = pretending(attrs.evolve(config, resource=ResourceConfig(path=machine)))
+    config = attrs.evolve(config, resource=ResourceConfig(path=machine))
+    alone = os.environ.get("FLUX_JOB_NNODES", "1") == "1"
+    config = pretending(config) if alone else reaching(config, parent.get("/v1/config"))
     assert config.plugins is not None
 
     def ready(uri: str) -> None:

@@ -143,6 +143,27 @@ def pretending(config: Config) -> Config:
     return attrs.evolve(config, executors={**config.executors, name: params})
 
 
+def reaching(config: Config, around: dict[str, Any]) -> Config:
+    """A configuration whose executor reaches other hosts as the same one of the instance `around` (its document) does, which pretends none.
+
+    What it starts there ends with it: nobody can take over an instance that is a job.
+    """
+    import attrs  # noqa: PLC0415
+
+    name = config.sched.executor
+    theirs = around["executors"].get(name) or {}
+    if not theirs.get("connect") or theirs.get("pretend_hosts"):
+        return pretending(config)
+    assert config.plugins is not None
+    own: Any = config.executors.get(name) or config.plugins.executors[name].config()  # type: ignore[misc]
+    keys: dict[str, Any] = {"outlive_server": False}
+    # A rank has another number here.
+    if not own.connect and not any("{rank}" in word for word in theirs["connect"]):
+        given = {key: theirs[key] for key in ("python", "agent_dir", "contact_timeout") if theirs[key] is not None}
+        keys |= {"connect": tuple(theirs["connect"]), **given}
+    return attrs.evolve(config, executors={**config.executors, name: attrs.evolve(own, **keys)})
+
+
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
     host = host.strip("[]")

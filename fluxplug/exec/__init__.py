@@ -110,6 +110,8 @@ class ExecutorSite(Protocol):
     clock: Clock
     statedir: Path
     uri: str
+    identity: str
+    """A name (hexadecimal) that no other instance has, the same after a restart: for what is kept elsewhere than in `statedir`."""
     durable: Mapping[str, int]
     """The stored tokens: the last committed `seq` of each key."""
 

@@ -42,7 +42,7 @@ _MEMBERS = {
     "/v1/jobs/{id}/explain": ["id", "state", "reason", "text"],
     "/v1/wait": ["id", "success", "errstr"],
     "/v1/resources": ["all", "down", "allocated"],
-    "/v1/resources/status": ["R", "online", "offline", "exclude", "torpid", "housekeeping", "allocated", "drain"],
+    "/v1/resources/status": ["R", "online", "offline", "offline_reasons", "exclude", "torpid", "housekeeping", "allocated", "drain"],
     "/v1/queues": ["queues"],
     "/v1/queues/{what}": ["queues"],
     "/v1/stats": ["jobs", "passes", "ticks", "store"],

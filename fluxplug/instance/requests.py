@@ -355,6 +355,7 @@ class Requests:
             "R": resources.whole.to_dict(),
             "online": str(resources.ranks.difference(offline)),
             "offline": str(offline),
+            "offline_reasons": resources.absent_table(),
             "exclude": str(resources.excluded),
             "torpid": "",
             "housekeeping": str(self.driver.housekeeping.ranks),

@@ -28,13 +28,14 @@ class TargetError(FluxplugError, OSError):
 
 @define
 class Resources:
-    """The state of the ranks of one R. `drained` maps a rank to (since, reason)."""
+    """The state of the ranks of one R. `drained` maps a rank to (since, reason), `absent` one that is not online to the executor's reason."""
 
     whole: Rv1Set
     online: IDset = field(factory=IDset)
     excluded: IDset = field(factory=IDset)
     admin_down: IDset = field(factory=IDset)
     drained: dict[int, tuple[float, str]] = field(factory=dict)
+    absent: dict[int, str] = field(factory=dict)
 
     @property
     def ranks(self) -> IDset:
@@ -73,11 +74,15 @@ class Resources:
         """Hosts are there."""
         new = IDset(ranks).intersect(self.ranks).difference(self.online)
         self.online.add(new)
+        for rank in new:
+            self.absent.pop(rank, None)
         return [self.entry("online", new)] if new else []
 
     def went(self, ranks: str, reason: str) -> list[Entry]:
-        """Hosts are gone."""
-        gone = self.online.intersect(IDset(ranks))
+        """Hosts are gone, or still not there, for another reason."""
+        concerned = IDset(ranks).intersect(self.ranks)
+        self.absent.update(dict.fromkeys(concerned, reason))
+        gone = self.online.intersect(concerned)
         self.online.subtract(gone)
         return [self.entry("offline", gone, reason=reason)] if gone else []
 
@@ -137,6 +142,13 @@ class Resources:
         for rank in sorted(self.drained):
             groups.setdefault(self.drained[rank], []).append(rank)
         return {str(IDset(ranks)): {"timestamp": when, "reason": why} for (when, why), ranks in groups.items()}
+
+    def absent_table(self) -> dict[str, str]:
+        """Why ranks are not online: idset to reason, for those of which it is known."""
+        groups: dict[str, list[int]] = {}
+        for rank in sorted(self.absent):
+            groups.setdefault(self.absent[rank], []).append(rank)
+        return {str(IDset(ranks)): reason for reason, ranks in groups.items()}
 
     def kept(self) -> dict[str, Any]:
         """What survives a restart, as a document: what administrators said, not who is online."""

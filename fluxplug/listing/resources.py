@@ -192,13 +192,21 @@ class StatusRow:
     __slots__ = ("color", "nodelist", "online", "ranks", "reason", "state", "timestamp")
 
     def __init__(
-        self, status: ResourceStatus, state: str, ranks: IDset, *, online: bool, info: DrainInfo | None, color: bool
+        self,
+        status: ResourceStatus,
+        state: str,
+        ranks: IDset,
+        *,
+        online: bool,
+        info: DrainInfo | None,
+        color: bool,
+        reason: str = "",
     ) -> None:
         self.state = state
         self.ranks = ranks
         self.online = online
         self.nodelist = status.resources.copy_ranks(ranks).nodelist.encode()
-        self.reason = info.reason if info else ""
+        self.reason = info.reason if info else reason
         self.timestamp = info.timestamp if info else 0.0
         self.color = color
 
@@ -237,8 +245,8 @@ def status_rows(
 ) -> list[StatusRow]:
     """The rows of `resource status`, in a fixed order of states; offline ranks of a state have a row of their own.
 
-    `fields` are those of the format: drained ranks are parted by reason and time where it shows them, and offline ones marked with `*` where
-    it has no `up`. A state without ranks has a row of zeros if states were asked for, unless `skip_empty` says. Raises FormatError for a
+    `fields` are those of the format: drained ranks are parted by reason and time where it shows them, offline ones by reason, and marked with `*`
+    where it has no `up`. A state without ranks has a row of zeros if states were asked for, unless `skip_empty` says. Raises FormatError for a
     state that there is not.
     """
     shown = frozenset(field.partition(".")[0] for field in fields)
@@ -257,9 +265,14 @@ def status_rows(
         found = []
         for part, info in _parted(status, ranks, shown) if state in ("draining", "drained") else [(ranks, None)]:
             for online, group in ((True, part - status.offline), (False, part & status.offline)):
-                if group:
-                    marked = not online and "up" not in shown and state != "offline"
-                    found.append(StatusRow(status, state + "*" * marked, group, online=online, info=info, color=color))
+                marked = not online and "up" not in shown and state != "offline"
+                reasons = [(group, "")] if online or info or "reason" not in shown else _by_reason(status, group)
+                for some, reason in reasons:
+                    if some:
+                        row = StatusRow(
+                            status, state + "*" * marked, some, online=online, info=info, color=color, reason=reason
+                        )
+                        found.append(row)
         if state in ("draining", "drained"):
             found.sort(key=lambda row: row.ranks.first())
         rows += found or (
@@ -277,6 +290,13 @@ def drain_rows(status: ResourceStatus, color: bool = False) -> list[StatusRow]:
             if ranks:
                 rows.append(StatusRow(status, state, ranks, online=not ranks & status.offline, info=info, color=color))
     return sorted(rows, key=lambda row: row.ranks.first())
+
+
+def _by_reason(status: ResourceStatus, offline: IDset) -> list[tuple[IDset, str]]:
+    """Offline ranks, apart where the reasons differ."""
+    known = [(ids & offline, reason) for ids, reason in status.offline_info]
+    rest = offline - IDset().union(*(ids for ids, _ in known))
+    return sorted([(ids, reason) for ids, reason in (*known, (rest, "")) if ids], key=lambda one: one[0].first())
 
 
 def _parted(status: ResourceStatus, ranks: IDset, shown: frozenset[str]) -> list[tuple[IDset, DrainInfo | None]]:

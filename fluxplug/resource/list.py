@@ -87,10 +87,10 @@ class DrainInfo(NamedTuple):
 
 
 class ResourceStatus:
-    """How the ranks of an instance are. Each state is an IDset; `drain_info` has what was drained, by lowest rank.
+    """How the ranks of an instance are. Each state is an IDset; `drain_info` has what was drained, by lowest rank, `offline_info` why ranks are offline.
 
-    `payload` is a report of the resource service: `R`, `online`, `offline`, `exclude`, `torpid` and `drain` (idset to timestamp and reason);
-    `allocated` and `housekeeping` are ranks. Raises DocumentError and ParseError for what breaks its format.
+    `payload` is a report of the resource service: `R`, `online`, `offline`, `exclude`, `torpid`, `drain` (idset to timestamp and reason), and
+    perhaps `offline_reasons` (idset to reason); `allocated` and `housekeeping` are ranks. Raises DocumentError and ParseError for what breaks its format.
     """
 
     def __init__(self, payload: Mapping[str, Any], allocated: IDsetLike = "", housekeeping: IDsetLike = "") -> None:
@@ -108,6 +108,9 @@ class ResourceStatus:
             ),
             key=lambda info: info.ranks.expand(),
         )
+        self.offline_info = [
+            (IDset(ids), str(reason)) for ids, reason in (payload.get("offline_reasons") or {}).items()
+        ]
         marked = IDset().union(*(info.ranks for info in self.drain_info))
         self.draining = marked & self.allocated
         self.drained = marked - self.draining
@@ -158,6 +161,7 @@ class ResourceStatus:
             "drained",
         ):
             setattr(new, state, self[state] & ranks)
+        new.offline_info = [(ids & ranks, reason) for ids, reason in self.offline_info if ids & ranks]
         kept = ((info, info.ranks & ranks) for info in self.drain_info)
         new.drain_info = [info._replace(ranks=ids) for info, ids in kept if ids]
         return new

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from base64 import b64decode
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fluxplug.clock import SystemClock
@@ -33,6 +34,7 @@ class StoringSite:
         self.clock = SystemClock()
         self.statedir = statedir
         self.uri = f"local://{statedir}/local-0"
+        self.identity = blake2b(str(statedir).encode(), digest_size=8).hexdigest()
         self.durable: dict[str, int] = {} if durable is None else durable
         self.reports: list[Report] = []
         self.up: set[int] = set()
@@ -126,6 +128,31 @@ class StoringSite:
                 data = context.get("data", "")
                 found += b64decode(data) if context.get("encoding") == "base64" else data.encode()
         return found
+
+
+_FAKE_SSH = """#!/bin/sh
+host=$1; shift
+cd "$(dirname "$0")/$host" || exit 1
+if [ -e down ]; then
+    echo "ssh: connect to host $host port 22: No route to host" >&2
+    exit 255
+fi
+echo "Welcome to $host"
+exec sh -c "$*"
+"""
+
+
+def fake_ssh(base: Path, hosts: Sequence[str]) -> Path:
+    """A program in `base` that does with a host's name and its words what ssh does, for a folder `base`/HOST each: there a shell gets them joined.
+
+    A file `down` in a host's folder makes a host that cannot be reached.
+    """
+    for host in hosts:
+        (base / host).mkdir()
+    path = base / "ssh"
+    path.write_text(_FAKE_SSH, encoding="utf-8")
+    path.chmod(0o755)
+    return path
 
 
 def resource_set(

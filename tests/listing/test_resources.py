@@ -160,6 +160,19 @@ def test_rows_are_parted_by_what_is_shown():
         *(("torpid", 0), ("draining", 1), ("drained", 2), ("drained*", 1), ("offline", 1)),
     ]
     assert len(status_rows(drained(), ["all"], skip_empty=True)) == 7
+
+
+def test_offline_ranks_have_their_reasons():
+    status = ResourceStatus(
+        {"R": r("0-4", "n[0-4]"), "online": "0", "offline": "1-4", "offline_reasons": {"1,3": "no route", "4": "key"}}
+    )
+    rows = status_rows(status, fields=["state", "up", "reason"])
+    assert [(str(row.ranks), row.reason) for row in rows] == [("0", ""), ("1,3", "no route"), ("2", ""), ("4", "key")]
+    assert len(status_rows(status, fields=["state", "up"])) == 2
+    assert [str(ids) for ids, _ in status.filter("2-3").offline_info] == ["3"]
+
+
+def test_unknown_states_are_refused():
     with pytest.raises(FormatError, match="Invalid resource state x"):
         status_rows(drained(), ["x"])
 

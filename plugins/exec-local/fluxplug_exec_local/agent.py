@@ -1,8 +1,9 @@
 """The agent: one process a host that starts the tasks of jobs, reads their output, waits for them, and tells the server.
 
-`python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER` with the listening socket inherited as descriptor LISTENER, and nothing else above it. It lives in a session
-of its own and outlasts the server: jobs run on, their time limits hold, and what happened is kept until a server has stored it. One thread and
-one epoll; everything is written to cost microseconds a job, as a job can be `true`.
+`python -m fluxplug_exec_local.agent STATEDIR RANK LISTENER [remote]` with the listening socket inherited as descriptor LISTENER, and nothing else above
+it; on another host than the server's, STATEDIR is a folder of its own, which it removes at its end. It lives in a session of its own and outlasts the
+server: jobs run on, their time limits hold, and what happened is kept until a server has stored it. One thread and one epoll;
+everything is written to cost microseconds a job, as a job can be `true`.
 
 Not here: a job's own life (`job`), what is said to the server (`channel`).
 """
@@ -10,8 +11,10 @@ Not here: a job's own life (`job`), what is said to the server (`channel`).
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import gc
 import heapq
+import math
 import os
 import resource
 import select
@@ -24,9 +27,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.clock import SteadyClock, since_boot
-from fluxplug_exec_local.cgroup import Cgroups
+from fluxplug.values.idset import IDset
+from fluxplug_exec_local.binding import cores_of
+from fluxplug_exec_local.cgroup import Cgroups, Limits
 from fluxplug_exec_local.channel import Channel
 from fluxplug_exec_local.leftovers import Leftovers, end_orphans_of
+from fluxplug_exec_local.start import address_of
 from fluxplug_exec_local.workdir import Workdirs
 
 if TYPE_CHECKING:
@@ -35,6 +41,7 @@ if TYPE_CHECKING:
     from fluxplug_exec_local.job import Job
     from fluxplug_exec_local.streams import Stream
     from fluxplug_exec_local.task import Task
+    from fluxplug_exec_local.tunnel import Entrance
 
 #: So many jobs are started before the loop looks at what the running ones do.
 STARTS_A_TURN = 8
@@ -42,16 +49,22 @@ STARTS_A_TURN = 8
 WATCH_INTERVAL = 1.0
 #: An agent without a server, without jobs and with nothing to tell ends after this many seconds.
 IDLE_LIMIT = 600.0
+#: On another host than the server's, also one that has something to tell, after this many.
+UNHEARD_LIMIT = 86400.0
+#: A server's message takes less than so many seconds.
+MAX_DELAY = 2.0
 
 _PR_SET_CHILD_SUBREAPER = 36
+_NO_LIMITS = Limits()
 _HANGUP = select.EPOLLHUP | select.EPOLLERR | select.EPOLLIN
 
 
 class Agent:
     """The loop, and what the jobs of this host share."""
 
-    def __init__(self, statedir: str, rank: int, listener: socket.socket) -> None:
+    def __init__(self, statedir: str, rank: int, listener: socket.socket, *, remote: bool = False) -> None:
         self.statedir = statedir
+        self.remote = remote
         self.rank = rank
         self.clock = SteadyClock()
         self.now = self.clock.now
@@ -63,8 +76,10 @@ class Agent:
         self.jobid_path = ""
         self.enclosing = ""
         self.kill_timeout = 5.0
+        self.limit_signal = int(signal.SIGALRM)
         self.pretend = False
         self.cgroups = Cgroups("")
+        self.memory_per_core = self.max_processes = 0
         self.cores = sorted(os.sched_getaffinity(0))
         self.nofile = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.jobs: dict[int, Job] = {}
@@ -74,7 +89,9 @@ class Agent:
         self.running = True
         self._stopping = False
         self._idle_since = self.now()
-        self.address = f"{statedir}/agents/{rank}.sock"
+        #: See `Settings.lease`.
+        self.lease = 0.0
+        self.address = address_of(statedir, rank)
         self._identity = _identity(self.address)
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
@@ -82,6 +99,7 @@ class Agent:
         self._count = 0
         self._children = False
         self._waiting: list[Stream] = []
+        self.entrance: Entrance | None = None
         self.channel = Channel(self, listener)
         self.leftovers = Leftovers(self)
         folders = f"{statedir}/tmp/jobtmp-{rank}-"  # noqa: S108 - of the state directory
@@ -124,6 +142,11 @@ class Agent:
             self.clock.offset, self._synchronised = offset, True
         self.skew = offset - self.clock.offset
 
+    def synchronise_near(self, offset: float) -> None:
+        """The same by a server elsewhere, whose words take a while: a difference that is as small is none."""
+        if not self._synchronised or abs(offset - self.clock.offset - self.skew) > MAX_DELAY:
+            self.synchronise(offset)
+
     def wait_to_read(self, stream: Stream) -> None:
         """Do not read from this stream until there is room for what it says."""
         self.unwatch(stream.fd)
@@ -137,6 +160,26 @@ class Agent:
             for stream in waiting:
                 if stream.fd >= 0:
                     self.watch(stream.fd, stream.ready)
+
+    def local_uri(self) -> str:
+        """Where tasks find the instance on a host that is not the server's; empty where that cannot be had."""
+        if self.entrance is None:
+            from fluxplug_exec_local.tunnel import Entrance  # noqa: PLC0415 - not on the server's host
+
+            try:
+                self.entrance = Entrance(self, f"{self.statedir}/local-0")
+            except OSError:
+                traceback.print_exc()
+                return ""
+        return self.entrance.uri
+
+    def limits_of(self, job: Job) -> Limits:
+        """What a job may use here, where it has a control group."""
+        if not self.cgroups.parent:
+            return _NO_LIMITS
+        cores = IDset(cores_of(job)).encode()
+        ncores = IDset(job.nodes[job.index][2]).count()
+        return Limits(cores, self.memory_per_core * ncores, self.max_processes)
 
     # The loop.
 
@@ -232,6 +275,16 @@ class Agent:
             if task is not None:
                 task.job.task_exited(task, status)
 
+    def _patience(self) -> float:
+        """How long to wait for a server. Where its state directory is, that says when there will be none; elsewhere only time can."""
+        if not self.channel.retained:
+            return IDLE_LIMIT
+        return UNHEARD_LIMIT if self.remote else math.inf
+
+    def is_at_its_address(self) -> bool:
+        """Whether who comes to the address finds this agent."""
+        return _identity(self.address) == self._identity
+
     def _until_timer(self) -> float:
         return max(0.0, self._timers[0][0] - since_boot()) if self._timers else -1.0
 
@@ -245,15 +298,17 @@ class Agent:
         now = self.now()
         self.leftovers.sweep()
         self.cgroups.tidy()
-        if _identity(self.address) != self._identity:
+        if not self.is_at_its_address():
             print("agent: another one serves my address, or it has gone: ending", file=sys.stderr, flush=True)
             self.channel.close()
             self.shut_down()
             return
-        busy = self.channel.connected or self.channel.retained or any(not job.ended for job in self.jobs.values())
-        if busy:
+        if self.remote and self.lease and since_boot() - self.channel.heard_at > self.lease and not self._stopping:
+            print("agent: no server for too long: ending", file=sys.stderr, flush=True)
+            self.shut_down()
+        if self.channel.connected or any(not job.ended for job in self.jobs.values()):
             self._idle_since = now
-        elif now - self._idle_since > IDLE_LIMIT:
+        elif now - self._idle_since > self._patience():
             self.running = False
             return
         self.at(now + WATCH_INTERVAL, self._look_around)
@@ -281,7 +336,12 @@ def main() -> None:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    agent = Agent(statedir, rank, listener)
+    agent = Agent(statedir, rank, listener, remote=sys.argv[4:] == ["remote"])
+    # Who clears up old files (systemd-tmpfiles) leaves a locked folder alone.
+    lock = None
+    if agent.remote:
+        lock = os.open(statedir, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(lock, fcntl.LOCK_SH)
     if soft != hard:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -294,6 +354,11 @@ def main() -> None:
     except BaseException:
         traceback.print_exc()
         raise
+    if lock is not None:
+        os.close(lock)
+        from fluxplug_exec_local.relay import remove_folder  # noqa: PLC0415 - agents of the server's host leave what is the server's
+
+        remove_folder(statedir, agent.is_at_its_address)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,16 @@ class Binding:
             env["CUDA_VISIBLE_DEVICES"] = self._gpus[localid % len(self._gpus)]
 
 
+def cores_of(job: Job) -> list[int]:
+    """The cores of this host that are the job's; none where that cannot be known."""
+    usable = job.agent.cores
+    ids = IDset(job.nodes[job.index][2]).expand()
+    # Ids of R are 0..n-1 of the host; one that has fewer cores than R says cannot bind.
+    if job.agent.pretend or not ids or ids[-1] >= len(usable):
+        return []
+    return [usable[i] for i in ids]
+
+
 def rlimits(wanted: Mapping[str, int] | None, nofile: tuple[int, int]) -> dict[int, int]:
     """Soft limits by number; that of open files is the one with which the agent was started unless the job has another."""
     found = {_NO_FILE: nofile[0]}

@@ -12,6 +12,7 @@ import traceback
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from fluxplug.clock import since_boot
 from fluxplug.instance.unixsocket import peer_uid
 from fluxplug_exec_local.cgroup import Cgroups
 from fluxplug_exec_local.job import Job
@@ -34,6 +35,8 @@ class Channel:
     def __init__(self, agent: Agent, listener: socket.socket) -> None:
         self.agent = agent
         self.connected = False
+        #: When the server last said something, by the clock of this host.
+        self.heard_at = since_boot()
         self.seq = 0
         self.retained: deque[tuple[int, bytes]] = deque()
         self._retained_bytes = 0
@@ -77,6 +80,11 @@ class Channel:
         """Whether a connected server has still to be told something."""
         return bool(self._out)
 
+    @property
+    def welcomed(self) -> bool:
+        """Whether there is a server that listens to everything."""
+        return self._welcome
+
     def close(self) -> None:
         """Leave the address, drop the connection."""
         self.agent.unwatch(self._listener.fileno())
@@ -105,6 +113,8 @@ class Channel:
         self._socket = None
         self.connected = self._welcome = self._waiting_to_write = False
         self._out.clear()
+        if self.agent.entrance is not None:
+            self.agent.entrance.close_all()
 
     def _ready(self, events: int) -> None:
         if events & select.EPOLLOUT:
@@ -120,6 +130,7 @@ class Channel:
         if not data:
             self._drop()
             return
+        self.heard_at = since_boot()
         try:
             for messages in self._splitter.feed(data):
                 for message in messages:
@@ -167,6 +178,11 @@ class Channel:
                     del agent.jobs[jobid]
         elif op == "welcome":
             self._welcomed(message[1], message[2])
+        elif op == "ping":
+            self.say(["pong"])
+        elif op in ("tunnel", "taken"):
+            if agent.entrance is not None:
+                agent.entrance.obey(message)
         elif op == "shutdown":
             agent.shut_down()
         else:
@@ -179,14 +195,21 @@ class Channel:
 
     def _welcomed(self, stored: int, settings: dict[str, Any]) -> None:
         agent = self.agent
-        agent.synchronise(settings["clock"])
-        agent.uri = settings["uri"]
+        if "now" in settings:
+            agent.synchronise_near(settings["now"] - since_boot())
+        else:
+            agent.synchronise(settings["clock"])
+        agent.uri = settings["uri"] or agent.local_uri()
         agent.jobid_path = settings["jobid_path"]
         agent.enclosing = settings["enclosing"]
         agent.kill_timeout = settings["kill_timeout"]
+        agent.limit_signal = settings["limit_signal"]
         agent.pretend = settings["pretend"]
+        agent.lease = settings["lease"]
+        agent.memory_per_core = settings["memory_per_core"]
+        agent.max_processes = settings["max_processes"]
         if settings["cgroup"] != agent.cgroups.parent:
-            agent.cgroups = Cgroups(settings["cgroup"])
+            agent.cgroups = Cgroups(settings["cgroup"], lambda text: self.say(["log", "warning", text]))
         self._acknowledged(stored)
         self._welcome = True
         self._out.extend(data for _, data in self.retained)

@@ -28,7 +28,7 @@ class Tracked:
 
     __slots__ = (
         "begun", "ended", "exited", "expiration", "gone", "index", "job", "jobid", "lost", "pmi", "ranks", "running", "status", "statuses",
-        "stopped", "timed_out",
+        "stopped", "timed_out", "unclear",
     )  # fmt: skip
 
     def __init__(self, job: Launch, ranks: Sequence[int]) -> None:
@@ -39,6 +39,8 @@ class Tracked:
         self.begun = self.exited = self.timed_out = self.lost = self.ended = False
         self.running = 0
         self.gone: set[int] = set()
+        #: Ranks whose agents have yet to say what they know of the job, which runs since before this server.
+        self.unclear: set[int] = set()
         self.status = 0
         self.statuses: dict[int, int] = {}
         self.pmi: dict[int, dict[int, dict[str, str]]] = {}
@@ -64,7 +66,8 @@ class Tracked:
         if kind == ENTRY:
             out.append(Entry(time, jobid, _LOG_NAMES[report[3]], report[4], report[5]))
         elif kind == BEGUN:
-            self._begin(time, out, report[3])
+            if not self.begun:
+                self._begin(time, out, report[3])
         elif kind == RUNNING:
             return self._run(time, report[3], out)
         elif kind == TASK_EXIT:
@@ -129,8 +132,8 @@ class Tracked:
         # As in Flux, a job whose command cannot be found has started, too: its shell has.
         out.append(Started(time, jobid))
 
-    def _run(self, time: float, blocks: list[list[int]] | None, out: list[Report]) -> tuple[str, ...] | None:
-        if blocks is not None:
+    def _run(self, time: float, blocks: list[list[int]], out: list[Report]) -> tuple[str, ...] | None:
+        if not self.running:
             out.append(Entry(time, self.jobid, EXEC_LOG, "shell.start", {"taskmap": {"version": 1, "map": blocks}}))
         self.running += 1
         if self.running < len(self.ranks):

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from fluxplug_exec_local.streams import Stream
     from fluxplug_exec_local.task import Task
 
-_SIGNALS = {"timeout": signal.SIGALRM}
-
 
 class Job:
     """`nodes` are [rank, host name, cores, gpus] of the job's hosts in order, `index` is the place of this one."""
@@ -47,6 +45,7 @@ class Job:
         "limits",
         "live",
         "marks",
+        "memory_told",
         "name",
         "nodes",
         "nslots",
@@ -93,7 +92,7 @@ class Job:
         self.tasks: list[Task] = []
         self.live = 0
         self.open = 0
-        self.begun = self.started = self.ended = self.input_begun = False
+        self.begun = self.started = self.ended = self.input_begun = self.memory_told = False
         self.first_exit = 0.0
         self.exit_timeout: float | None = None
         self.stopping = ""
@@ -161,7 +160,7 @@ class Job:
             if not self.ended:
                 self.obey(op, message)
 
-    def running(self, blocks: list[list[int]] | None) -> None:
+    def running(self, blocks: list[list[int]]) -> None:
         """Every task of this host runs."""
         self.started = True
         self.marks[1] = self.report(RUNNING, blocks)
@@ -218,14 +217,17 @@ class Job:
                     os.killpg(task.pid, signum)
 
     def stop(self, reason: str) -> None:
-        """End the job: SIGTERM, or SIGALRM at the time limit, and SIGKILL after the grace period."""
+        """End the job: SIGTERM, or what the site has chosen for the time limit, and SIGKILL after the grace period."""
         if self.ended or self.stopping:
             return
         self.stopping = reason
         if not self.begun:
             return  # it is in the queue, and ends when its turn comes
-        self.kill(_SIGNALS.get(reason, signal.SIGTERM))
+        self.kill(self._stop_signal(reason))
         self.agent.at(self.agent.now() + self.agent.kill_timeout, self._kill_rest, 1)
+
+    def _stop_signal(self, reason: str) -> int:
+        return self.agent.limit_signal if reason == "timeout" else int(signal.SIGTERM)
 
     def _kill_rest(self, attempt: int) -> None:
         if self.ended:
@@ -267,6 +269,8 @@ class Job:
         """A task's wait status is known."""
         task.status = status
         self.live -= 1
+        if self.cgroup and status & 0x7F == signal.SIGKILL:
+            self._tell_of_memory()
         if task.stdin is not None:
             task.stdin.close()
         if task.pmi is not None:
@@ -283,6 +287,13 @@ class Job:
             elif self.live or len(self.nodes) > 1:
                 self._exited_first()
         self.end_if_done()
+
+    def _tell_of_memory(self) -> None:
+        """Say it in the output if processes were killed for want of memory: a signal alone does not tell."""
+        cause = "" if self.memory_told else cgroup.out_of_memory(self.cgroup)
+        if cause:
+            self.memory_told = True
+            self.log(3, f"host {self.nodes[self.index][1]}: {cause}: processes of the job were killed")
 
     def _exited_first(self) -> None:
         if self.live and self.exit_timeout is None:
@@ -319,8 +330,9 @@ class Job:
         if self.started:
             self.status = max((self._task_status(task) for task in self.tasks), default=0)
         elif not self.status and self.stopping:
-            self.status = int(_SIGNALS.get(self.stopping, signal.SIGTERM))
+            self.status = self._stop_signal(self.stopping)
         if self.cgroup:
+            self._tell_of_memory()
             self.agent.cgroups.end(self.cgroup)
         if self.tmpdir:
             self.agent.workdirs.give_back(self.tmpdir)

@@ -65,14 +65,15 @@ def start(job: Job) -> None:
             from fluxplug_exec_local.pmi import Pmi  # noqa: PLC0415 - not every job needs it
 
             job.pmi = Pmi(job, layout.blocks, len(layout.mine))
-        job.cgroup = agent.cgroups.enter(f"job-{agent.rank}-{id_encode(job.jobid, 'f58plain')}")
+        limits = agent.limits_of(job)
+        job.cgroup = agent.cgroups.enter(f"job-{agent.rank}-{id_encode(job.jobid, 'f58plain')}", limits)
         try:
             for localid, rank in enumerate(layout.mine):
                 task = Task(job, rank, localid)
                 _start_task(job, task, command, shared, redirect, binding)
         finally:
             if job.cgroup:
-                agent.cgroups.leave()
+                agent.cgroups.leave(job.cgroup, limits)
     except (OSError, ValueError) as error:
         if task is None or isinstance(error, ValueError):
             job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)
@@ -84,12 +85,11 @@ def start(job: Job) -> None:
         return
     finally:
         redirect.done()
-    job.running(layout.blocks if job.index == 0 else None)
+    job.running(layout.blocks)
 
 
 def _begin(job: Job, size: int) -> None:
-    if job.index == 0:
-        job.marks[0] = job.report(BEGUN, size)
+    job.marks[0] = job.report(BEGUN, size)
 
 
 def _reason(error: Exception, *, bare: bool = False) -> str:

@@ -1,24 +1,25 @@
 """The server's connection with the agent of one rank: finding or starting it, what is asked of it, what it reports.
 
-A connection that ends while the agent lives is made again, and goes on; an agent that has died is followed by a new one. Not here: what reports
-mean (`combine`, `executor`).
+A connection that ends while the agent lives is made again, and goes on; an agent that has died is followed by a new one. Not here: agents of other
+hosts (`remote`), what reports mean (`combine`, `executor`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
+from collections import deque
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.instance import unixsocket
 from fluxplug_exec_local.protocol import ProtocolError, Splitter, frame
+from fluxplug_exec_local.start import address_of, start_agent
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from fluxplug.exec import Host
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 HELLO_TIMEOUT = 30.0
 #: Seconds between the starts of agents that die at once.
 RESTART_INTERVAL = 2.0
+#: So many signals and pieces of input wait for a connection that is to be made again.
+MAX_LATER = 1000
 
 
 class Hello:
@@ -40,7 +43,11 @@ class Hello:
 
 
 class Link(asyncio.Protocol):
-    """One rank's agent. `up` while it can be asked; `instance` is its id, the key of its batches."""
+    """One rank's agent. `up` while it can be asked; `instance` is its id, the key of its batches.
+
+    `expected`: the agent may be there although it is not up: what is for it waits, and its jobs are not lost yet. `taken`: its hello was accepted, so
+    that `lost` is called at the end of the connection.
+    """
 
     def __init__(
         self,
@@ -52,11 +59,12 @@ class Link(asyncio.Protocol):
     ) -> None:
         self.host = host
         self.rank = host.rank
-        self.up = False
+        self.up = self.expected = self.taken = False
         self.instance = ""
         self.delivered = 0
         self.closing = False
-        self._path = str(statedir / "agents" / f"{host.rank}.sock")
+        self.later: deque[tuple[Any, ...]] = deque(maxlen=MAX_LATER)
+        self._path = address_of(str(statedir), host.rank)
         self._statedir = statedir
         self._heard = heard
         self._lost = lost
@@ -73,31 +81,38 @@ class Link(asyncio.Protocol):
             connection = unixsocket.connect(self._path)
         except OSError:
             return None
-        return await self._meet(connection)
+        return await self._meet_own(connection)
 
     async def start(self) -> Hello | None:
         """Start an agent; None where it does not say hello: its log says why."""
         self._bury()
         try:
-            listener = unixsocket.listen(self._path)
+            connection, self._started = start_agent(str(self._statedir), self.rank, remote=False)
         except OSError:  # a full disk, for one: it is tried again
             return None
-        connection = None
-        try:
-            connection = unixsocket.connect(self._path)
-            self._started = self._spawn(listener)
-        except OSError:
-            if connection is not None:
-                connection.close()
-            return None
-        finally:
-            listener.close()
-        return await self._meet(connection)
+        return await self._meet_own(connection)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is somebody to talk to, welcome or not."""
+        return self._transport is not None
 
     def welcome(self, stored: int, settings: dict[str, Any]) -> None:
         """Begin: the agent drops what is stored up to that batch, and tells the rest."""
-        self.up = True
+        self.up = self.expected = True
         self.send("welcome", stored, settings)
+
+    def send_or_keep(self, *message: Any) -> None:
+        """Tell the agent, or keep it for the same agent's return if that is to be expected."""
+        if self.up:
+            self.send(*message)
+        elif self.expected:
+            self.later.append(message)
+
+    def send_kept(self) -> None:
+        """Tell what was kept."""
+        while self.later:
+            self.send(*self.later.popleft())
 
     def send(self, *message: Any) -> None:
         """Tell the agent, at the end of this turn of the loop, in one frame with all else."""
@@ -134,11 +149,11 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._transport = None
         self._out.clear()
-        was_up, self.up = self.up, False
+        was_taken, self.taken, self.up = self.taken, False, False
         self.disconnected.set()
         if self._hello is not None and not self._hello.done():
             self._hello.set_exception(ConnectionError("the agent ended"))
-        elif was_up and not self.closing:
+        elif was_taken and not self.closing:
             self._lost(self)
         if self.closing:
             self._bury()
@@ -148,36 +163,28 @@ class Link(asyncio.Protocol):
             self._transport.write(frame(self._out))
         self._out = []
 
-    async def _meet(self, connection: socket.socket) -> Hello | None:
-        """Connect, and wait for the hello of an agent of the same user."""
+    async def _meet_own(self, connection: socket.socket) -> Hello | None:
+        """The hello of an agent of the same user."""
         if unixsocket.peer_uid(connection) != os.getuid():
             connection.close()
             return None
+        return await self._meet(connection)
+
+    async def _meet(self, connection: socket.socket) -> Hello | None:
+        """Talk through this socket from now on, and wait for the hello; None where none comes, and nothing is left open."""
         loop = asyncio.get_running_loop()
         self._hello = loop.create_future()
         self.disconnected.clear()
         connection.setblocking(False)
         await loop.create_unix_connection(lambda: self, sock=connection)
         try:
-            return await asyncio.wait_for(self._hello, HELLO_TIMEOUT)
+            found = await asyncio.wait_for(self._hello, HELLO_TIMEOUT)
         except (ConnectionError, asyncio.TimeoutError):
             if self._transport is not None:
                 self._transport.abort()
                 await self.disconnected.wait()
             return None
-
-    def _spawn(self, listener: socket.socket) -> int:
-        """A process of its own session, which the server's end does not touch; its output goes to a log beside its socket."""
-        log = str(Path(self._path).with_suffix(".log"))
-        fd = 3
-        actions = [
-            (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-            (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
-            (os.POSIX_SPAWN_DUP2, 1, 2),
-            (os.POSIX_SPAWN_DUP2, listener.fileno(), fd),
-        ]
-        command = [sys.executable, "-m", "fluxplug_exec_local.agent", str(self._statedir), str(self.rank), str(fd)]
-        return os.posix_spawn(sys.executable, command, dict(os.environ), file_actions=actions, setsid=True)
+        return found if self._transport is not None else None
 
     def _bury(self) -> None:
         """Collect the status of the agent that this server has started and that has ended."""

@@ -21,8 +21,8 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder().decode
 
 # Reports of an agent: [kind, jobid, time, ...], each about the job's part on the agent's rank.
-BEGUN = 0  # [ntasks or -1 where no task was tried]: leader only
-RUNNING = 1  # [taskmap or None]: every task of the rank runs; the leader's has the map
+BEGUN = 0  # [ntasks of the job, 0 where none can be]: what the first rank says is the job's
+RUNNING = 1  # [taskmap of the job]: every task of the rank runs
 ENTRY = 2  # [log (index in LOGS), name, context]
 TASK_EXIT = 3  # [localid, rank, pid, wait_status]: the rank's first
 RAISED = 4  # [type, severity, note, wait_status or None]

@@ -58,17 +58,21 @@ class Stage:
 
     def agent_pid(self, rank=0):
         """The process that serves a rank."""
-        wanted = [b"fluxplug_exec_local.agent", str(self.statedir).encode(), str(rank).encode()]
-        for name in os.listdir("/proc"):  # noqa: PTH208
-            if name.isdigit():
-                try:
-                    with Path(f"/proc/{name}/cmdline").open("rb") as file:
-                        words = file.read().split(b"\0")
-                except OSError:
-                    continue
-                if words[2:5] == wanted:
-                    return int(name)
-        raise AssertionError(f"no agent of rank {rank}")
+        return process("fluxplug_exec_local.agent", str(self.statedir), str(rank))
+
+
+def process(*wanted):
+    """The Python process of a module and its first arguments."""
+    for name in os.listdir("/proc"):  # noqa: PTH208
+        if name.isdigit():
+            try:
+                with Path(f"/proc/{name}/cmdline").open() as file:
+                    words = file.read().split("\0")
+            except OSError:
+                continue
+            if tuple(words[1 : 2 + len(wanted)]) == ("-m", *wanted):
+                return int(name)
+    raise AssertionError(f"no process {wanted}")
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ def test_ranks_of_other_hosts_stay_down(tmp_path):
         await executor.open([Host(0, os.uname().nodename), Host(1, "elsewhere")], [])
         try:
             assert site.up == {0}
-            assert ("info", "ranks 1 down: no agent") in site.lines
+            assert ("info", "ranks 1 down: another host, and [executor.local] connect is not set") in site.lines
             job = Launch(1, os.getuid(), resource_set("1", host="elsewhere"), task_jobspec("true"))
             executor.origin(job)
             executor.launch(job)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         update,
     )
     from fluxplug.job.event import MAIN_EVENTS, JobEventWatchFuture, event_wait, event_watch, event_watch_async
+    from fluxplug.job.executor import FluxExecutor, FluxExecutorFuture
     from fluxplug.job.info import JobInfo
     from fluxplug.job.journal import SENTINEL_EVENT, JournalConsumer, JournalEvent
     from fluxplug.job.list import JobList, job_list, job_list_id, job_list_inactive
@@ -75,6 +76,8 @@ __all__ = [
     "SENTINEL_EVENT",
     "BatchConfig",
     "EventLogEvent",
+    "FluxExecutor",
+    "FluxExecutorFuture",
     "JobEventWatchFuture",
     "JobException",
     "JobID",
@@ -136,6 +139,8 @@ __all__ = [
 _HOME = {
     "BatchConfig": "fluxplug.jobspec.batchconfig",
     "EventLogEvent": "fluxplug.listing.eventlog",
+    "FluxExecutor": "fluxplug.job.executor",
+    "FluxExecutorFuture": "fluxplug.job.executor",
     "JobEventWatchFuture": "fluxplug.job.event",
     "JobException": "fluxplug.errors",
     "JobID": "fluxplug.values.jobid",

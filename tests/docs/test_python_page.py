@@ -30,5 +30,5 @@ def test_examples_run(tmp_path):
 
 
 def test_what_is_not_there():
-    assert not hasattr(job, "FluxExecutor")
+    assert not hasattr(job, "rpc")
     assert all(hasattr(job, name) for name in re.findall(r"from fluxplug\.job import (\w+)", TEXT))

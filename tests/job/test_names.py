@@ -18,7 +18,7 @@ MODULES = {
     "job_fields_to_attrs submit submit_async submit_get_id kill kill_async cancel cancel_async job_raise job_raise_async "
     "wait wait_async wait_get_status result result_async event_watch event_watch_async event_wait JobEventWatchFuture "
     "JobException MAIN_EVENTS job_list job_list_inactive job_list_id JobList get_job job_info_lookup job_kvs_lookup "
-    "JobKVSLookup timeleft job_output output_event_watch output_event_watch_async output_watch output_watch_async "
+    "JobKVSLookup FluxExecutor FluxExecutorFuture timeleft job_output output_event_watch output_event_watch_async output_watch output_watch_async "
     "output_watch_lines output_watch_lines_async JobWatcher JournalConsumer",
     "job.directives": "DirectiveParser",
     "constraint.parser": "ConstraintParser ConstraintSyntaxError",
@@ -32,7 +32,7 @@ OURS = {
     "job": "submit_bulk set_urgency update memo JournalEvent SENTINEL_EVENT SubmitFuture JobWaitFuture JobWaitResult "
     "JobResultFuture JobOutput"
 }
-LATER = {"job": "job_kvs job_kvs_guest FluxExecutor FluxExecutorFuture"}
+LATER = {"job": "job_kvs job_kvs_guest"}
 
 # Section 2: name -> signature.
 EXTRAS = """duration=None, environment=None, env_expand=None, cwd=None, rlimits=None, name=None, input=None, output=None,

@@ -28,6 +28,7 @@ from fluxplug.ingest import Site
 from fluxplug.instance import record as rec
 from fluxplug.instance.dependencies import Dependencies, DependencyError, resolve
 from fluxplug.instance.driver import MAX_PURGE, Driver
+from fluxplug.instance.jobrequests import JobRequests
 from fluxplug.instance.jobs import Intake, LiveJob, decode, encode, entry
 from fluxplug.instance.queues import Queues
 from fluxplug.instance.requests import Requests
@@ -125,6 +126,7 @@ class Instance:
         self.streams = Streams()
         self.driver = Driver(self.intake, streams=self.streams, log=self.log)
         self.requests = Requests(self.driver)
+        self.job_requests = JobRequests(self.driver)
         self.failed = ""
         self.on_failure: Callable[[str, bool], None] = lambda reason, leave: None  # noqa: ARG005
         self._tasks: list[asyncio.Task[None]] = []

@@ -56,7 +56,7 @@ def test_a_wall_clock_that_jumps_is_not_noticed(make, monkeypatch):
         for offset in (86400.0, -86400.0, 0.0):
             wall["offset"] = offset
             jobs.append(await submitted(instance))
-            await instance.requests.result(jobs[-1], 10)
+            await instance.job_requests.result(jobs[-1], 10)
         held = await submitted(instance, urgency=0)
         assert instance.clock.now() - began < 30
         instance.driver.check()
@@ -137,7 +137,7 @@ def test_what_is_stored_later_is_stored_whole(make, monkeypatch):
 
         monkeypatch.setattr(instance.store, "write", flaky)
         jobid = await submitted(instance)
-        found = await instance.requests.result(jobid, 10)
+        found = await instance.job_requests.result(jobid, 10)
         await instance.close()
         return found["result"]
 

@@ -75,7 +75,8 @@ class Api(JobApi):
         return answer(self.instance.describe())
 
     async def stats(self, request: Request) -> Response:
-        return answer({**self.requests.stats(), "uptime": self.instance.clock.now() - self.instance.started})
+        found = self.requests.stats(request.query_params.get("queue"))
+        return answer({**found, "uptime": self.instance.clock.now() - self.instance.started})
 
     async def config(self, request: Request) -> Response:
         from fluxplug.instance.about import config_document  # noqa: PLC0415 - rarely asked for
@@ -137,7 +138,7 @@ ROUTES = (
     ApiRoute("POST", "/v1/jobs/{id}/input", Api.input, "Feed a job's standard input", bodies.Input),
     ApiRoute("GET", "/v1/jobs/{id}/result", Api.result, "Wait for a job's end", None, (("timeout", "number"),)),
     ApiRoute("GET", "/v1/jobs/{id}/explain", Api.explain, "Why a job waits, and when it will start"),
-    ApiRoute("GET", "/v1/jobs/{id}/{key}", Api.key, "A log or document of a job", None, (*_FOLLOW, ("original", "boolean"))),
+    ApiRoute("GET", "/v1/jobs/{id}/{key}", Api.key, "A log or document of a job", None, (*_FOLLOW, ("original", "boolean"), ("base", "boolean"))),
     ApiRoute("GET", "/v1/events", Api.events, "The journal of all jobs", None, (*_FOLLOW, ("documents", "boolean"))),
     ApiRoute("GET", "/v1/resources", Api.resources, "All resources, and which are down or allocated"),
     ApiRoute("GET", "/v1/resources/status", Api.status, "The states of ranks"),
@@ -145,7 +146,7 @@ ROUTES = (
     ApiRoute("POST", "/v1/resources/{what}", Api.set_ranks, "drain, undrain, up or down", bodies.Targets),
     ApiRoute("GET", "/v1/queues", Api.queues, "The queues"),
     ApiRoute("POST", "/v1/queues/{what}", Api.set_queue, "enable, disable, start or stop", bodies.QueueOrder),
-    ApiRoute("GET", "/v1/stats", Api.stats, "Counts"),
+    ApiRoute("GET", "/v1/stats", Api.stats, "Counts, of jobs of one queue or of all", None, (("queue", "string"),)),
     ApiRoute("GET", "/v1/config", Api.config, "The configuration"),
     ApiRoute("GET", "/v1/plugins", Api.plugins, "The loaded plugins"),
     ApiRoute("POST", "/v1/purge", Api.purge, "Forget inactive jobs", bodies.Purge),

@@ -123,7 +123,10 @@ class JobApi:
         if key == "R" and R is not None:
             return Raw(R)
         if key == "jobspec":
-            if not flag(request, "original"):
+            original = flag(request, "original")
+            if original or flag(request, "base"):
+                jobspec = self.store.base(jobid) or jobspec
+            if not original:
                 return Raw(jobspec)
             document = decode(jobspec)
             environment = self.store.environment(jobid)

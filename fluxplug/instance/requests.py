@@ -6,10 +6,14 @@ durable. Raises RequestError (or another FluxplugError with an errno), and then 
 
 from __future__ import annotations
 
+import errno
+import math
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.engine import events as ev
 from fluxplug.instance import record as rec
+from fluxplug.instance.driver import MAX_PURGE
+from fluxplug.instance.errors import RequestError
 from fluxplug.instance.jobs import encode
 from fluxplug.instance.resources import held
 from fluxplug.instance.store import INSTANCE
@@ -124,18 +128,49 @@ class Requests:
     async def purge(
         self, age: float | None, number: int | None, ids: list[int] | None, *, force: bool
     ) -> dict[str, Any]:
-        """Forget inactive jobs: those that ended longer ago than `age`, all but the latest `number`, or those named."""
+        """Forget inactive jobs: those that ended longer ago than `age`, all but the latest `number`, or those named.
+
+        Returns how many there were of these, how many are forgotten (all of them, with `force`), and how many inactive jobs there were in all.
+        The core loop does a part at a time: what else is asked meanwhile does not wait for the whole. What ends meanwhile stays.
+        """
+        driver, store = self.driver, self.driver.store
+        inactive = driver.counts.of()["inactive"]
+        before = -math.inf if age is None else driver.now() - age
+        if ids is not None:
+            known = [
+                jobid for jobid in dict.fromkeys(ids) if (row := store.job(jobid)) is not None and row[2] is not None
+            ]
+            matched = len(known)
+        else:
+            matched = 0 if age is None else store.count_ended_before(before)
+            if number is not None:
+                matched = max(matched, inactive - number)
+        purged = 0
+
+        def part(now: float) -> int:
+            del now
+            left = min(matched - purged, MAX_PURGE)
+            if ids is not None:
+                return driver.purge(known[purged : purged + left])
+            chosen = [] if age is None else store.oldest_ended(before, left)
+            if number is not None:  # another purge may have been quicker
+                more = min(driver.counts.of()["inactive"] - number, left)
+                if more > len(chosen):
+                    chosen = store.oldest_ended(math.inf, more)
+            return driver.purge(chosen)
+
+        while force and purged < matched:
+            done = await driver.call(part)
+            if not done:
+                break
+            purged += done
+        return {"matched": matched, "purged": purged, "inactive": inactive}
+
+    def stats(self, queue: str | None = None) -> dict[str, Any]:
+        """Counts of jobs, of all or of one queue, and of what the instance has done. Linear in the active jobs. Raises RequestError (ENOENT)."""
         driver = self.driver
-
-        def run(now: float) -> dict[str, Any]:
-            return driver.purge(now, age, number, ids, force=force)
-
-        result: dict[str, Any] = await driver.call(run)
-        return result
-
-    def stats(self) -> dict[str, Any]:
-        """Counts of jobs and of what the instance has done."""
-        driver = self.driver
+        if queue is not None and queue not in driver.queues.all and queue not in driver.counts:
+            raise RequestError(errno.ENOENT, f"No such queue: {queue[:80]}")
         states = {"depend": 0, "priority": 0, "sched": 0, "run": 0, "cleanup": 0}
         words = {
             int(rec.DEPEND): "depend",
@@ -144,11 +179,14 @@ class Requests:
             rec.SCHED: "sched",
             rec.RUN: "run",
         }
+        active = 0
         for live in driver.jobs.values():
-            states[words.get(live.record["state"], "cleanup")] += 1
-        inactive = driver.store.count_ended()
+            if queue is None or live.record.get("queue", "") == queue:
+                active += 1
+                states[words.get(live.record["state"], "cleanup")] += 1
+        ended = driver.counts.of(queue)
         return {
-            "jobs": {**states, "inactive": inactive, "total": inactive + len(driver.jobs), **driver.counts},
+            "jobs": {**states, **ended, "total": ended["inactive"] + active},
             "passes": driver.engine.passes,
             "ticks": driver.ticks,
             "estimates": driver.estimates.rounds,

@@ -21,6 +21,7 @@ MODULES = {
     "JobKVSLookup FluxExecutor FluxExecutorFuture timeleft job_output output_event_watch output_event_watch_async output_watch output_watch_async "
     "output_watch_lines output_watch_lines_async JobWatcher JournalConsumer",
     "job.directives": "DirectiveParser",
+    "job.stats": "JobStats",
     "constraint.parser": "ConstraintParser ConstraintSyntaxError",
     "shape.parser": "ShapeParser ShapeSyntaxError",
     "queue": "QueueList",

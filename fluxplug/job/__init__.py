@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from fluxplug.job.executor import FluxExecutor, FluxExecutorFuture
     from fluxplug.job.info import JobInfo
     from fluxplug.job.journal import SENTINEL_EVENT, JournalConsumer, JournalEvent
+    from fluxplug.job.kvs import job_kvs, job_kvs_guest
     from fluxplug.job.list import JobList, job_list, job_list_id, job_list_inactive
     from fluxplug.job.lookup import JobKVSLookup, job_info_lookup, job_kvs_lookup
     from fluxplug.job.output import (
@@ -105,6 +106,8 @@ __all__ = [
     "id_parse",
     "job_fields_to_attrs",
     "job_info_lookup",
+    "job_kvs",
+    "job_kvs_guest",
     "job_kvs_lookup",
     "job_list",
     "job_list_id",
@@ -170,6 +173,8 @@ _HOME = {
     "id_parse": "fluxplug.values.jobid",
     "job_fields_to_attrs": "fluxplug.listing.jobs",
     "job_info_lookup": "fluxplug.job.lookup",
+    "job_kvs": "fluxplug.job.kvs",
+    "job_kvs_guest": "fluxplug.job.kvs",
     "job_kvs_lookup": "fluxplug.job.lookup",
     "job_list": "fluxplug.job.list",
     "job_list_id": "fluxplug.job.list",

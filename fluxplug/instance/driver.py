@@ -251,13 +251,13 @@ class Driver:
 
     def suspend(self, live: LiveJob, now: float) -> None:
         """Hold a pending job back while its virtual queue is stopped, and no longer."""
-        name = live.record.get("queue", "")
-        queue = self.queues.all.get(name)
+        queue = self.queues.all.get(live.record.get("queue", ""))
         job = self.engine.jobs.get(live.jobid)
-        if queue is None or queue.config.parent is None or job is None or job.state > State.SCHED:
+        if queue is None or job is None or job.state > State.SCHED:
             return
-        if job.suspended != (queue.stopped is not None):
-            self.handle(ev.Suspend(now, live.jobid, on=queue.stopped is not None))
+        on = queue.config.parent is not None and queue.stopped is not None
+        if job.suspended != on:
+            self.handle(ev.Suspend(now, live.jobid, on=on))
 
     def _take(self, actions: ev.Actions) -> None:
         for start in actions.start:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fluxplug.instance.jobs import LiveJob
 
 MAX_LISTED = 1_000_000
+DURATION, QUEUE = "attributes.system.duration", "attributes.system.queue"
 
 
 def parse_id(text: Any) -> int:
@@ -190,38 +191,62 @@ class JobRequests:
         return result
 
     async def update(self, jobid: int, updates: dict[str, Any]) -> dict[str, Any]:
-        """Change attributes of an active job's jobspec: its time limit (seconds, FSD, or `+`/`-` and one of these), or the name of a pending one."""
+        """Change attributes of an active job's jobspec, all or none, and return what has changed.
+
+        `attributes.system.duration`: its time limit (seconds, FSD, or `+`/`-` and one of these); `attributes.system.queue`: a pending job goes
+        to another queue, with what that asks for and allows, and keeps the time of its submission.
+        """
         driver = self.driver
         if not updates:
             raise RequestError(errno.EINVAL, "no updates given")
+        for key in updates:
+            if key not in {DURATION, QUEUE}:
+                raise RequestError(errno.EINVAL, f"update of {key[:80]} not supported")
 
         def change(now: float) -> dict[str, Any]:
             live = self.live(jobid)
-            taken: dict[str, Any] = {}
-            for key, value in updates.items():
-                if key == "attributes.system.duration":
-                    taken[key] = _duration(value, live.record["duration"])
-                else:
-                    raise RequestError(errno.EINVAL, f"update of {key[:80]} not supported")
-            self._check_limit(live, taken["attributes.system.duration"])
-            try:
-                driver.handle(ev.SetLimit(now, jobid, taken["attributes.system.duration"]))
-            except EngineError as error:
-                raise RequestError(errno.EINVAL, str(error)) from None
-            driver.intake.update(live, taken, driver.batch)
-            live.request = live.request.with_duration(taken["attributes.system.duration"])
-            if live.document is not None:
-                live.record["duration"] = taken["attributes.system.duration"]
-                live.ends = driver.engine.jobs[jobid].ends
-                ends = 0.0 if live.ends == math.inf else live.ends
-                live.document["execution"]["expiration"] = ends
-                driver.batch.allocations.append((encode(live.document), live.origin, jobid))
-                if driver.executor is not None:
-                    driver.executor.set_expiration(jobid, ends)
-            return taken
+            limit = _duration(updates[DURATION], live.record["duration"]) if DURATION in updates else None
+            name = updates.get(QUEUE, live.record.get("queue", ""))
+            if not isinstance(name, str):
+                raise RequestError(errno.EINVAL, f"queue: expected a name, not {str(name)[:40]}")
+            if name != live.record.get("queue", ""):
+                return self._move(live, name, limit, now)
+            return {} if limit is None else self._limit(live, limit, now)
 
         result: dict[str, Any] = await driver.call(change)
         return result
+
+    def _move(self, live: LiveJob, name: str, limit: float | None, now: float) -> dict[str, Any]:
+        driver, jobid = self.driver, live.jobid
+        taken, queue, request = driver.intake.moved(live, name, limit, live.record["userid"])
+        try:
+            driver.handle(ev.SetQueue(now, jobid, queue, request, live.brief(queue=name), taken))
+        except EngineError as error:
+            raise RequestError(errno.EINVAL, str(error)) from None
+        driver.intake.update(live, taken, driver.batch)
+        live.queue, live.request = queue, request
+        driver.suspend(live, now)
+        return taken
+
+    def _limit(self, live: LiveJob, limit: float, now: float) -> dict[str, Any]:
+        driver, jobid = self.driver, live.jobid
+        self._check_limit(live, limit)
+        try:
+            driver.handle(ev.SetLimit(now, jobid, limit))
+        except EngineError as error:
+            raise RequestError(errno.EINVAL, str(error)) from None
+        taken = {DURATION: limit}
+        driver.intake.update(live, taken, driver.batch)
+        live.request = live.request.with_duration(limit)
+        if live.document is not None:
+            live.record["duration"] = limit
+            live.ends = driver.engine.jobs[jobid].ends
+            ends = 0.0 if live.ends == math.inf else live.ends
+            live.document["execution"]["expiration"] = ends
+            driver.batch.allocations.append((encode(live.document), live.origin, jobid))
+            if driver.executor is not None:
+                driver.executor.set_expiration(jobid, ends)
+        return taken
 
     def _check_limit(self, live: LiveJob, duration: float) -> None:
         from fluxplug.errors import RefusedError  # noqa: PLC0415 - rare

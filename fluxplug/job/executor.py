@@ -45,9 +45,9 @@ class FluxExecutorFuture(concurrent.futures.Future[int]):
 
     EVENTS = MAIN_EVENTS
 
-    def __init__(self, owner: threading.Thread) -> None:
+    def __init__(self, owning_thread_id: int | None) -> None:
         super().__init__()
-        self._owner = owner
+        self._owner = owning_thread_id
         self._guard = threading.Lock()
         self._identified = threading.Event()
         self._jobid: JobID | None = None
@@ -149,7 +149,7 @@ class FluxExecutorFuture(concurrent.futures.Future[int]):
             self.set_exception(error)
 
     def _not_by_owner(self) -> None:
-        if threading.current_thread() is self._owner:
+        if threading.get_ident() == self._owner:
             raise RuntimeError(
                 "a callback cannot wait for its own future: the thread that calls it would make it ready"
             )
@@ -236,7 +236,7 @@ class FluxExecutor:
                 if worker.broken is not None:
                     raise RuntimeError(f"a thread of the executor has failed: {worker.broken}") from worker.broken
             worker = next(self._next)
-            future = FluxExecutorFuture(worker.thread)
+            future = FluxExecutorFuture(worker.thread.ident)
             worker.put(make(future))
         return future
 

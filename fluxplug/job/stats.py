@@ -27,13 +27,13 @@ class JobStats:
         self.successful = self.failed = self.canceled = self.timeout = self.inactive_purged = 0
         self.pending = self.running = self.active = 0
 
-    def update(self, callback: Callable[..., Any] | None = None, **kwargs: Any) -> None:
-        """Ask, without waiting: `Flux.reactor_run` takes the answer, and calls `callback(self, **kwargs)`."""
+    def update(self, cb: Callable[..., Any] | None = None, **kwargs: Any) -> None:
+        """Ask, without waiting: `Flux.reactor_run` takes the answer, and calls `cb(self, **kwargs)`."""
 
         def take(future: Future[dict[str, int]]) -> None:
             self._take(future.get())
-            if callback is not None:
-                callback(self, **kwargs)
+            if cb is not None:
+                cb(self, **kwargs)
 
         Future(self.handle, self._ask).then(take)
 

@@ -111,6 +111,13 @@ def test_many_at_once(instance, h, jobspec, monkeypatch):
     assert isinstance(found[0], OSError)
 
 
+def test_a_jobspec_may_be_changed_once_it_is_handed_over(instance, h, jobspec):
+    future = job.submit_async(h, jobspec)
+    jobspec.setattr("system.job.name", "changed")
+    future.get_id()
+    assert "changed" not in str(instance.asked)
+
+
 def test_submit_async_keeps_the_order(instance, h, jobspec):
     before = len(instance.asked)
     futures = [job.submit_async(h, jobspec) for _ in range(200)]

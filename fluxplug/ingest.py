@@ -118,7 +118,8 @@ class Site:
     ) -> tuple[dict[str, Any], QueueConfig]:
         """A finished jobspec as another queue, and perhaps another time limit, make it: a copy, and the queue. Raises as `finish`.
 
-        The constraint of the queue that it leaves goes: a property that the user asked for as well as that queue goes with it.
+        The constraint of the queue that it leaves goes: a property that the user asked for as well as that queue goes with it. Plugins that
+        modify have had the job, and are not asked again.
         """
         system = dict(jobspec["attributes"]["system"])
         old, queue = self._queues.get(system.get("queue", "")), self.queue(name)

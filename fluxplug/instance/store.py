@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -299,10 +300,8 @@ class Store:
 
         if rows:
             self._change(forget)
-            try:
+            with suppress(sqlite3.Error):  # else another time
                 writer.execute("PRAGMA incremental_vacuum(1000)").fetchall()
-            except sqlite3.Error as error:
-                raise StoreError(f"{self.path}: {error}") from error
         return [record for _, record, _ in rows]
 
     def trim_tokens(self, before: float) -> int:

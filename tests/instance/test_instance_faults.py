@@ -14,7 +14,7 @@ from fluxplug.instance import protocol, unixsocket
 from fluxplug.instance.app import make_app
 from fluxplug.instance.instance import Instance
 from fluxplug.instance.server import _server
-from fluxplug.instance.store import StoreError
+from fluxplug.instance.store import Batch, StoreError
 from fluxplug.testing.executors import task_jobspec
 
 
@@ -204,3 +204,22 @@ def test_who_sends_too_slowly_is_cut_off(make, monkeypatch, tmp_path):
         await serving
 
     asyncio.run(main())
+
+
+def test_tokens_of_agents_that_are_gone_are_forgotten(make, monkeypatch):
+    monkeypatch.setattr("fluxplug.instance.instance.PURGE_INTERVAL", 0.01)
+
+    async def life():
+        instance = make()
+        for key, days in (("gone", 31), ("here", 29)):
+            batch = Batch()
+            batch.tokens[key] = 5
+            batch.meta["last_time"] = instance.clock.now() - 86400 * days
+            instance.store.write(batch)
+        await instance.open()
+        while "gone" in instance.store.tokens():
+            await asyncio.sleep(0.01)
+        assert instance.store.tokens() == {"here": 5}
+        await instance.close()
+
+    asyncio.run(asyncio.wait_for(life(), 20))

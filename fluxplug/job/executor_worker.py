@@ -21,7 +21,7 @@ from fluxplug.clock import stopwatch
 from fluxplug.errors import ApiError, ConnectionFailedError, JobException, UnknownOutcomeError
 from fluxplug.handle import Flux
 from fluxplug.job.event import is_fatal, watch_log
-from fluxplug.job.submission import MOST, send_entries
+from fluxplug.job.submission import MOST, portions, send_entries
 from fluxplug.listing.eventlog import EventLogEvent
 from fluxplug.values.jobid import JobID, id_encode
 
@@ -154,13 +154,12 @@ class Worker:
                 self._attach(order.jobid, future)
             else:
                 wanted.append(order)
-        if not wanted:
-            return
-        answers: list[Any]
-        try:
-            answers = self._send([order.body or b"" for order in wanted])
-        except OSError as error:
-            answers = [error] * len(wanted)
+        answers: list[Any] = []
+        for portion in portions(order.body or b"" for order in wanted):
+            try:
+                answers += self._send(portion)
+            except OSError as error:
+                answers += [error] * len(portion)
         for order, found in zip(wanted, answers, strict=True):
             if isinstance(found, JobID):
                 self._jobs[_key(found)] = [_Job(order.future)]

@@ -18,14 +18,16 @@ from fluxplug.jobspec.model import Jobspec
 from fluxplug.values.jobid import JobID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from fluxplug.handle import Flux
 
 JobspecLike: TypeAlias = "Jobspec | str | bytes"
 
 MOST = 1000
-"""Jobs a request: an answer every few hundred milliseconds, and a body of a few megabytes."""
+"""Jobs a request: an answer every few hundred milliseconds."""
+MOST_BYTES = 16 << 20
+"""Bytes of them, unless one alone has more: instances take several times as much."""
 
 
 class SubmitFuture(Future[JobID]):
@@ -96,8 +98,8 @@ def submit_bulk(
     flags = job_flags(waitable, debug, pre_signed)
     entries = [job_entry(jobspec, urgency, flags) for jobspec in jobspecs]
     found: list[JobID | OSError] = []
-    for start in range(0, len(entries), MOST):
-        found += send_entries(flux_handle, entries[start : start + MOST])
+    for portion in portions(entries):
+        found += send_entries(flux_handle, portion)
     if not return_errors:
         for one in found:
             if isinstance(one, OSError):
@@ -132,10 +134,22 @@ def job_entry(jobspec: JobspecLike, urgency: int, flags: int) -> bytes:
     return encode({"jobspec": document, "urgency": urgency, "flags": flags})
 
 
+def portions(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """What goes into one request each, in order: MOST jobs, and MOST_BYTES, at most."""
+    portion: list[bytes] = []
+    size = 0
+    for entry in entries:
+        if portion and (len(portion) == MOST or size + len(entry) > MOST_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(entry)
+        size += len(entry)
+    if portion:
+        yield portion
+
+
 def send_entries(handle: Flux, entries: list[bytes]) -> list[JobID | OSError]:
     """Submit what `job_entry` made, in one request; for each job its id, or why it was refused."""
-    if not entries:
-        return []
     if len(entries) == 1:
         try:
             return [JobID(handle.client.post("/v1/jobs", entries[0])["id"])]
@@ -175,10 +189,12 @@ class _Sender:
                 if not batch:
                     self._running = False
                     return
-            try:
-                answers: list[Any] = send_entries(self._handle, [entry for entry, _ in batch])
-            except Exception as error:  # noqa: BLE001 - it is raised where an id is asked for
-                answers = [error] * len(batch)
+            answers: list[Any] = []
+            for portion in portions(entry for entry, _ in batch):
+                try:
+                    answers += send_entries(self._handle, portion)
+                except Exception as error:  # noqa: BLE001 - it is raised where an id is asked for
+                    answers += [error] * len(portion)
             for (_, future), found in zip(batch, answers, strict=True):
                 if isinstance(found, Exception):
                     future.settle(error=found)

@@ -189,7 +189,9 @@ class TestControl:
         assert pretend("update", mixed["wait"], "name=x").err == (
             "fluxplug update: [Errno 22] update of attributes.system.job.name not supported\n"
         )
-        assert pretend("update", mixed["wait"], "queue=7").err == "fluxplug update: [Errno 22] '7' is not a valid queue\n"
+        assert (
+            pretend("update", mixed["wait"], "queue=7").err == "fluxplug update: [Errno 22] '7' is not a valid queue\n"
+        )
         assert pretend("update", "-n", mixed["wait"], "queue=7").out == '{"attributes.system.queue": "7"}\n'
         assert pretend("update", mixed["done"], "duration=1h").code == 1
         assert pretend("update", mixed["wait"], "duration=-5h").code == 2

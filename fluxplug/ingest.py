@@ -111,15 +111,37 @@ class Site:
         if not system.get("duration") and queue.policy.default_duration is not None:
             system["duration"] = queue.policy.default_duration
         jobspec = {**jobspec, "attributes": {**attributes, "system": system}}
+        return self._checked(jobspec, queue, from_log=from_log), queue
+
+    def moved(
+        self, jobspec: dict[str, Any], name: str, duration: float | None, userid: int
+    ) -> tuple[dict[str, Any], QueueConfig]:
+        """A finished jobspec as another queue, and perhaps another time limit, make it: a copy, and the queue. Raises as `finish`.
+
+        The constraint of the queue that it leaves goes: a property that the user asked for as well as that queue goes with it. Plugins that
+        modify have had the job, and are not asked again.
+        """
+        system = dict(jobspec["attributes"]["system"])
+        old, queue = self._queues.get(system.get("queue", "")), self.queue(name)
+        self.check_access(queue, userid)
+        system["queue"] = queue.name
+        if duration is not None:
+            system["duration"] = duration
+        if old is not None and old.properties:
+            system["constraints"] = without_properties(system.get("constraints") or {}, old.properties)
+        return self._checked({**jobspec, "attributes": {**jobspec["attributes"], "system": system}}, queue), queue
+
+    def _checked(self, jobspec: dict[str, Any], queue: QueueConfig, *, from_log: bool = False) -> dict[str, Any]:
+        """A jobspec with its queue's constraint, where limits and plugins allow it."""
         if queue.properties:
             jobspec = with_properties(jobspec, queue.properties)
-        self.check_duration(queue, system.get("duration") or 0)
+        self.check_duration(queue, jobspec["attributes"]["system"].get("duration") or 0)
         self.check_size(queue, jobspec["resources"], from_log=from_log)
         if self.validates:
             self._validate(jobspec)
         if self._submission is not None:
             _validate_submitted(self._submission, jobspec)
-        return jobspec, queue
+        return jobspec
 
     def queue(self, name: str | None, *, from_log: bool = False) -> QueueConfig:
         """The queue of a job that names this one, or none. Raises RefusedError.
@@ -330,6 +352,17 @@ def with_properties(jobspec: dict[str, Any], names: tuple[str, ...]) -> dict[str
         new = {"and": [old, {"properties": list(names)}]}
     system["constraints"] = new
     return {**jobspec, "attributes": {**attributes, "system": system}}
+
+
+def without_properties(constraint: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """What was there before `with_properties`; {} for nothing, and where everything was asked for twice."""
+    parts = constraint.get("and")
+    if parts is not None and parts[1:] == [{"properties": list(names)}]:
+        return dict(parts[0])
+    if set(constraint) == {"properties"}:
+        left = [name for name in constraint["properties"] if name not in names]
+        return {"properties": left} if left else {}
+    return constraint
 
 
 def _validate_submitted(registry: CLIPluginRegistry, jobspec: dict[str, Any]) -> None:

@@ -57,7 +57,7 @@ class PriorityPlugin(ABC):
     def priority(self, job: Job, now: float) -> int:
         """The priority of a pending job, 0 to 4294967295; higher goes first.
 
-        Called when the job becomes eligible, when its urgency changes, and every `interval` seconds; not for held (urgency 0) and expedited (31)
+        Called when the job becomes eligible, when its urgency or queue changes, and every `interval` seconds; not for held (urgency 0), expedited (31)
         jobs. Must not change the job. May remember that it was asked about somebody, in its state.
         """
 

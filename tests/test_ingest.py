@@ -15,7 +15,7 @@ from fluxplug.clock import ManualClock
 from fluxplug.config import load_config
 from fluxplug.config.model import Config, JobPolicy, JobSize, Limits, QueueConfig
 from fluxplug.errors import ConfigError, PluginError, RefusedError
-from fluxplug.ingest import Ingest, Site, count, with_properties
+from fluxplug.ingest import Ingest, Site, count, with_properties, without_properties
 from fluxplug.jobspec.v1 import validate_jobspec
 from fluxplug.plugins import Plugins
 from fluxplug.resource.factory import ResourcePool
@@ -267,6 +267,9 @@ class TestConstraints:
         made = with_properties(spec, ("big", "gpu"))
         assert made["attributes"]["system"]["constraints"] == joined
         assert repr(spec) == before, "the argument is left as it is"
+        asked = [name for name in (own or {}).get("properties", ()) if name not in {"big", "gpu"}]
+        wanted = ({"properties": asked} if asked else {}) if "properties" in (own or {}) else own or {}
+        assert without_properties(joined, ("big", "gpu")) == wanted
 
     @pytest.mark.parametrize("attributes", [None, {}, {"system": None}, {"system": {}}])
     def test_where_there_are_no_attributes(self, attributes):

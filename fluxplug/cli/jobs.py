@@ -107,7 +107,7 @@ def run(args: Namespace) -> int:
     client = connect(args)
     code = 0
     if args.stats or args.stats_only:
-        line, active = _stats(client)
+        line, active = _stats(client, args.queue)
         print(line)
         if args.stats_only:
             return 0 if active else 1
@@ -223,8 +223,11 @@ def _since(text: str, now: float) -> float:
     return found
 
 
-def _stats(client: Client) -> tuple[str, int]:
-    jobs = client.get("/v1/stats")["jobs"]
+def _stats(client: Client, names: list[str] | None) -> tuple[str, int]:
+    """The line of --stats, of all jobs or of some queues', and how many of them are active."""
+    chosen = [None] if not names else _queues(client, [name for text in names for name in text.split(",")])
+    counts = [client.get("/v1/stats", queue=queue)["jobs"] for queue in dict.fromkeys(chosen)]
+    jobs = {key: sum(one[key] for one in counts) for key in counts[0]}
     running = jobs["run"] + jobs["cleanup"]
     pending = jobs["depend"] + jobs["priority"] + jobs["sched"]
     failed = jobs["failed"] + jobs["canceled"] + jobs["timeout"]

@@ -1,4 +1,4 @@
-"""Change the jobspec of an active job: `duration=2h`, `duration=+30m`.
+"""Change the jobspec of an active job: `duration=2h`, `duration=+30m`, and of a pending one `queue=NAME`.
 
 A key that does not begin with attributes., tasks. or resources is one of attributes.system. All changes are made, or none.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from fluxplug.client import Client
 
-_DURATION = "attributes.system.duration"
+_DURATION, _QUEUE = "attributes.system.duration", "attributes.system.queue"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,7 +36,10 @@ def run(args: Namespace) -> int:
         if not equals or not key:
             raise CommandUsageError(f"{text!r}: expected KEY=VALUE")
         key = _full(key)
-        updates[key] = _duration(client, path, value) if key == _DURATION else _value(value)
+        if key == _DURATION:
+            updates[key] = _duration(client, path, value)
+        else:
+            updates[key] = value if key == _QUEUE else _value(value)
     if args.dry_run or args.verbose:
         print(json.dumps(updates, ensure_ascii=False))
     if not args.dry_run:

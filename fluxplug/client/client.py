@@ -74,12 +74,12 @@ class Client:
         again: bool = False,
         resume: bool = False,
     ) -> Any:
-        """The answer to a POST of `body` as JSON, decoded.
+        """The answer to a POST of `body` as JSON, decoded. Bytes are JSON already (see `encode`).
 
         It is never sent twice: where the answer is lost, UnknownOutcomeError says that what was asked may or may not have been done.
         `again` is for requests that only read: those are treated as by `get`, and may `resume`.
         """
-        content = _encode({} if body is None else body)
+        content = body if isinstance(body, bytes) else encode({} if body is None else body)
         if again:
             return self._patiently("POST", _target(path, {}), content, within, resume=resume)
         return self._request("POST", _target(path, {}), content, within, again=False)
@@ -284,7 +284,8 @@ def _target(path: str, query: dict[str, Any]) -> str:
     return quote(path) + ("?" + urlencode(words) if words else "")
 
 
-def _encode(body: Any) -> bytes:
+def encode(body: Any) -> bytes:
+    """JSON as requests have it. Raises ApiError (EINVAL) for text that is not UTF-8."""
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError as error:

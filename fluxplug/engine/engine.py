@@ -96,6 +96,7 @@ class Engine(Moves):
             ev.SetPriority: self._set_priority,
             ev.DependencyMet: self._dependency_met,
             ev.SetLimit: self._set_limit,
+            ev.SetQueue: self._set_queue,
             ev.NodesDown: self._nodes_down,
             ev.NodesUp: self._nodes_up,
             ev.Running: self._is_running,
@@ -194,7 +195,7 @@ class Engine(Moves):
             job.dependencies.update(dependencies)
         if self._dependencies is not None:
             job.dependencies.update(self._dependencies(job))
-        if not (self._logging or job.dependencies) and self._infeasible(job) is None:
+        if not (self._logging or job.dependencies) and self._infeasible(job.request) is None:
             job.state = ADMITTED
             job.priority = self._priority(job)
             self._enter(job)
@@ -207,7 +208,7 @@ class Engine(Moves):
         self._move(job, "validate")
         if not job.dependencies:
             self._depended(job)
-        elif (reason := self._infeasible(job)) is not None:  # it need not wait to hear that it never fits
+        elif (reason := self._infeasible(job.request)) is not None:  # it need not wait to hear that it never fits
             self._raise(job, "alloc", reason)
 
     def _ended(self, event: ev.Ended | ev.EndedKeeping) -> None:
@@ -377,6 +378,22 @@ class Engine(Moves):
                     self._move(job, "priority", {"priority": job.priority} if self._logging else None)
                 else:
                     self._prioritise(job, job.priority)
+        self._wake()
+
+    def _set_queue(self, event: ev.SetQueue) -> None:
+        job = self._job(event.jobid)
+        if job.state > State.SCHED:
+            raise EngineError(f"job {event.jobid} has its resources: its queue cannot change")
+        self._queue(event.queue)
+        reason = self._infeasible(event.request)
+        if reason is not None:
+            raise EngineError(reason)
+        self._leave(job)
+        self.queues[job.queue].forget(job)
+        job.queue, job.request, job.jobspec = event.queue, event.request, event.jobspec
+        self._move(job, "jobspec-update", event.updates if self._logging else None)
+        if job.state == State.PRIORITY:
+            self._prioritise(job, self._priority(job))
         self._wake()
 
     def _shorten(self, job: Job, request: Any) -> bool:

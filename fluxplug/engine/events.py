@@ -87,6 +87,17 @@ class SetLimit(NamedTuple):
     limit: float
 
 
+class SetQueue(NamedTuple):
+    """A pending job goes to another queue, and asks for `request` there; when it was submitted stays. `updates` is for its log."""
+
+    time: float
+    jobid: int
+    queue: str
+    request: Any
+    jobspec: dict[str, Any] | None = None
+    updates: dict[str, Any] | None = None
+
+
 class NodesDown(NamedTuple):
     """Ranks (idset text) fail (`kill`: the jobs on them are lost) or are drained (the jobs on them go on)."""
 
@@ -174,8 +185,8 @@ class Pass(NamedTuple):
 
 
 Event = (
-    Submit | Ended | EndedKeeping | Cancel | SetUrgency | SetPriority | DependencyMet | SetLimit | NodesDown | NodesUp
-    | Running | Released | Vacated | Adopt | StopQueue | StartQueue | Suspend | Pass
+    Submit | Ended | EndedKeeping | Cancel | SetUrgency | SetPriority | DependencyMet | SetLimit | SetQueue | NodesDown
+    | NodesUp | Running | Released | Vacated | Adopt | StopQueue | StartQueue | Suspend | Pass
 )  # fmt: skip
 
 

@@ -122,13 +122,13 @@ class Moves:
             raise EngineError(f"no active job {jobid}")
         return job
 
-    def _infeasible(self, job: Job) -> str | None:
+    def _infeasible(self, request: Any) -> str | None:
         """Why no state of this machine can serve the shape; None if one can. Cached by shape."""
-        shape = job.request.shape
+        shape = request.shape
         if shape not in self._feasible:
             reason = None
             try:
-                self.pool.check_feasibility(job.request)
+                self.pool.check_feasibility(request)
             except InfeasibleRequest as refusal:
                 reason = refusal.reason
             self._feasible[shape] = reason
@@ -136,7 +136,7 @@ class Moves:
 
     def _depended(self, job: Job) -> None:
         self._move(job, "depend")
-        reason = self._infeasible(job)
+        reason = self._infeasible(job.request)
         if reason is None:
             self._prioritise(job, self._priority(job))
             return

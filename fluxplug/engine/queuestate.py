@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -47,6 +47,11 @@ class QueueState:
                 return start
             heappop(dues)
         return math.inf
+
+    def forget(self, job: Job) -> None:
+        """A job has gone to another queue: what was promised to it here is not due here. Linear in the promises."""
+        self.dues = [due for due in self.dues if due[2] is not job]
+        heapify(self.dues)
 
     def pop_due(self, now: float) -> list[Job]:
         """Jobs whose promise has come; each is returned once."""

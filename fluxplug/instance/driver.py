@@ -27,6 +27,7 @@ from fluxplug.engine import events as ev
 from fluxplug.engine.moves import EngineError
 from fluxplug.engine.states import InvalidTransitionError, State
 from fluxplug.instance import record as rec
+from fluxplug.instance.counts import META, Counts
 from fluxplug.instance.errors import RequestError
 from fluxplug.instance.estimates import Estimates
 from fluxplug.instance.housekeeping import EXPECTED, Housekeeping
@@ -45,8 +46,8 @@ if TYPE_CHECKING:
 MAX_RETRY = 5.0
 BRIEF = 0.001
 """Seconds of a commit, on average, below which it is not worth a thread of its own."""
-MAX_PURGE = 1000
-"""Jobs that one purge forgets: a tick waits for it."""
+MAX_PURGE = 250
+"""Jobs that are forgotten at a time: a tick waits for that, some tens of milliseconds."""
 
 
 class Driver:
@@ -67,7 +68,7 @@ class Driver:
         self.executor: ex.Executor | None = None
         self.log = log
         self.ticks = 0
-        self.counts = {"successful": 0, "failed": 0, "canceled": 0, "timeout": 0, "inactive_purged": 0}
+        self.counts = Counts(self.store)
         self.waitables: dict[int, dict[str, Any]] = {}
         self.unwaited: dict[int, None] = {}
         self.stuck: str | None = None
@@ -250,13 +251,13 @@ class Driver:
 
     def suspend(self, live: LiveJob, now: float) -> None:
         """Hold a pending job back while its virtual queue is stopped, and no longer."""
-        name = live.record.get("queue", "")
-        queue = self.queues.all.get(name)
+        queue = self.queues.all.get(live.record.get("queue", ""))
         job = self.engine.jobs.get(live.jobid)
-        if queue is None or queue.config.parent is None or job is None or job.state > State.SCHED:
+        if queue is None or job is None or job.state > State.SCHED:
             return
-        if job.suspended != (queue.stopped is not None):
-            self.handle(ev.Suspend(now, live.jobid, on=queue.stopped is not None))
+        on = queue.config.parent is not None and queue.stopped is not None
+        if job.suspended != on:
+            self.handle(ev.Suspend(now, live.jobid, on=on))
 
     def _take(self, actions: ev.Actions) -> None:
         for start in actions.start:
@@ -326,11 +327,7 @@ class Driver:
         if live.flags & WAITABLE:
             self.unwaited[live.jobid] = None
             self.keep_unwaited()
-        result = record["result"]
-        word = {rec.COMPLETED: "successful", rec.FAILED: "failed", rec.CANCELED: "canceled", rec.TIMEOUT: "timeout"}[
-            result
-        ]
-        self.counts[word] += 1
+        self.counts.ended(record)
         del self.jobs[live.jobid]
         for news in self.dependencies.over(live.jobid, record):
             self.deliver_news(news)
@@ -414,6 +411,8 @@ class Driver:
         over, self._over = self._over, []
         runs: list[Any] = []
         if batch:
+            if batch.ended:
+                batch.meta[META] = self.counts.kept()
             batch.meta["last_time"] = self.now()  # no later life begins before what this one has told
             delay = 0.05
             while True:
@@ -471,28 +470,19 @@ class Driver:
         ends = 0.0 if live.ends == math.inf else live.ends
         return ex.Launch(live.jobid, live.record["userid"], live.document, self.intake.jobspec(live), ends)
 
-    def purge(
-        self, now: float, age: float | None, number: int | None, ids: Sequence[int] | None, *, force: bool
-    ) -> dict[str, Any]:
-        """Forget inactive jobs, at most some thousands at a time: those that ended longer ago than `age`, all but the latest `number`."""
-        inactive = self.store.count_ended()
-        chosen: list[int] = []
-        if ids is not None:
-            chosen = [jobid for jobid in ids if jobid not in self.jobs and self.store.job(jobid) is not None]
-        else:
-            if age is not None:
-                chosen = self.store.oldest_ended(now - age, MAX_PURGE)
-            if number is not None and inactive - number > len(chosen):
-                chosen = self.store.oldest_ended(math.inf, min(inactive - number, MAX_PURGE))
-        if force and chosen:
-            self.store.purge(chosen, {environment for *_, environment in self.batch.jobs if environment is not None})
+    def purge(self, jobids: Sequence[int]) -> int:
+        """Forget inactive jobs, MAX_PURGE at most; returns how many it knew. Runs inside a tick. Raises StoreError."""
+        unstored = {environment for *_, environment in self.batch.jobs if environment is not None}
+        records = self.store.purge(jobids, unstored)
+        if records:
             self.intake.purged()
-            self.counts["inactive_purged"] += len(chosen)
-            for jobid in chosen:
+            self.counts.purged(records)
+            self.batch.meta[META] = self.counts.kept()
+            for jobid in jobids:
                 if self.waitables.pop(jobid, None) is not None:
                     del self.unwaited[jobid]
                     self.keep_unwaited()
-        return {"matched": len(chosen), "purged": len(chosen) if force else 0, "inactive": inactive}
+        return len(records)
 
     async def close(self) -> None:
         """Stop ticking; what has been decided is made durable, where that is possible."""

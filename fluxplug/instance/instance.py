@@ -27,7 +27,8 @@ from fluxplug.errors import ConfigError, FluxplugError
 from fluxplug.ingest import Site
 from fluxplug.instance import record as rec
 from fluxplug.instance.dependencies import Dependencies, DependencyError, resolve
-from fluxplug.instance.driver import MAX_PURGE, Driver
+from fluxplug.instance.driver import Driver
+from fluxplug.instance.jobrequests import JobRequests
 from fluxplug.instance.jobs import Intake, LiveJob, decode, encode, entry
 from fluxplug.instance.queues import Queues
 from fluxplug.instance.requests import Requests
@@ -45,6 +46,10 @@ if TYPE_CHECKING:
     from fluxplug.plugins import Plugins
 
 PURGE_INTERVAL = 2.0
+TRIM_INTERVAL = 3600.0
+TOKEN_AGE = 30 * 86400.0
+"""Seconds after which the token of a source that has no part in an active job is forgotten: an agent that is away for so long, and then tells
+something a second time, tells of jobs that are over, to which nothing happens any more."""
 _NONSENSE = (msgspec.DecodeError, KeyError, IndexError, TypeError)
 """What comes of rows that no version of ours has written."""
 
@@ -125,6 +130,7 @@ class Instance:
         self.streams = Streams()
         self.driver = Driver(self.intake, streams=self.streams, log=self.log)
         self.requests = Requests(self.driver)
+        self.job_requests = JobRequests(self.driver)
         self.failed = ""
         self.on_failure: Callable[[str, bool], None] = lambda reason, leave: None  # noqa: ARG005
         self._tasks: list[asyncio.Task[None]] = []
@@ -309,23 +315,24 @@ class Instance:
         return names
 
     async def _housekeep(self) -> None:
-        """Forget old jobs, and keep what priorities need."""
+        """Forget old jobs, and tokens of agents that are gone, and keep what priorities need."""
         limits = self.config.instance
         plugin = self.intake.priorities.plugin
+        trimmed = -math.inf
         while True:
             await asyncio.sleep(PURGE_INTERVAL)
             if limits.inactive_age_limit is not None or limits.inactive_num_limit is not None:
                 with suppress(StoreError):  # a full disk: another time
-                    await self._purge(limits.inactive_age_limit, limits.inactive_num_limit)
-            kept = {"last_time": self.clock.now()}
+                    await self.requests.purge(limits.inactive_age_limit, limits.inactive_num_limit, None, force=True)
+            now = self.clock.now()
+            if now - trimmed >= TRIM_INTERVAL:
+                trimmed = now
+                with suppress(StoreError):
+                    await self.driver.call(lambda now: self.store.trim_tokens(now - TOKEN_AGE))
+            kept = {"last_time": now}
             if self.intake.priorities.watches:
                 kept["priorities"] = encode(plugin.state())  # type: ignore[assignment]
             await self.driver.call(lambda _, kept=kept: self.driver.batch.meta.update(kept))  # type: ignore[misc]
-
-    async def _purge(self, age: float | None, number: int | None) -> None:
-        """Forget old jobs as fast as they come to be."""
-        while (await self.requests.purge(age, number, None, force=True))["purged"] == MAX_PURGE:
-            pass
 
     async def close(self, *, leave: bool = False) -> None:
         """End: with `leave` tasks go on, for the next server on this state directory."""

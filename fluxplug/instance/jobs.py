@@ -84,12 +84,15 @@ class LiveJob:
         """The event with which the engine hears of it."""
         record = self.record
         urgency, userid, since = record["urgency"], record["userid"], record["t_submit"]
-        # What priorities are made of; the whole jobspec of each waiting job would fill the memory.
-        system = {key: record[key] for key in ("bank", "project", "queue") if key in record}
-        jobspec = {"attributes": {"system": system}} if system else None
+        jobspec = self.brief()
         return ev.Submit(
             now, self.jobid, self.request, self.queue, urgency, userid, self.dependencies, jobspec, self.flags, since
         )
+
+    def brief(self, **changes: str) -> dict[str, Any] | None:
+        """What priorities are made of, as a jobspec: the whole one of each waiting job would fill the memory."""
+        system = {key: self.record[key] for key in ("bank", "project", "queue") if key in self.record} | changes
+        return {"attributes": {"system": system}} if system else None
 
     def finish(self) -> None:
         """It is over, durably."""
@@ -199,12 +202,7 @@ class Intake:
 
     def _admit(self, jobspec: dict[str, Any], userid: int) -> tuple[dict[str, Any], str, str]:
         """What the site makes of a jobspec, the queue that it names, and the engine's."""
-        name = ((jobspec["attributes"].get("system")) or {}).get("queue")
-        if name is not None and name not in self.queues.all:
-            shown = str(name)[:80]
-            if self._named:
-                raise RequestError(errno.EPERM, f"Invalid queue '{shown}' specified")
-            raise RequestError(errno.EINVAL, f"'{shown}' is not a valid queue")
+        self._check_name(((jobspec["attributes"].get("system")) or {}).get("queue"))
         try:
             finished, queue = self.site.finish(jobspec, userid)
             self.queues.check_open(queue.name)
@@ -214,6 +212,13 @@ class Intake:
         except PluginError as error:
             raise RequestError(errno.EINVAL, str(error)) from None
         return finished, queue.name, queue.engine_queue
+
+    def _check_name(self, name: Any) -> None:
+        if name is not None and name not in self.queues.all:
+            shown = str(name)[:80]
+            if self._named:
+                raise RequestError(errno.EPERM, f"Invalid queue '{shown}' specified")
+            raise RequestError(errno.EINVAL, f"'{shown}' is not a valid queue")
 
     def _find_targets(
         self, wanted: list[dict[str, Any]], dependencies: list[Any], targets: dict[int, Mapping[str, Any]]
@@ -274,6 +279,26 @@ class Intake:
             if environment is not None:
                 found["attributes"]["system"]["environment"] = decode(environment)
         return found
+
+    def moved(self, live: LiveJob, name: str, duration: float | None, userid: int) -> tuple[dict[str, Any], str, Any]:
+        """What becomes of an active job in another queue: changes of its jobspec, the engine's queue, the request.
+
+        Raises RequestError where that queue does not take it. Nothing has changed yet.
+        """
+        jobspec = self._recent[live.jobid] = self.jobspec(live)
+        self._check_name(name)
+        try:
+            changed, queue = self.site.moved(jobspec, name, duration, userid)
+            self.queues.check_open(name)
+        except (RefusedError, QueueError, PluginError) as error:
+            raise RequestError(errno.EINVAL, (isinstance(error, QueueError) and error.strerror) or str(error)) from None
+        old, new = jobspec["attributes"]["system"], changed["attributes"]["system"]
+        updates = {
+            f"attributes.system.{key}": new[key]
+            for key in ("queue", "duration", "constraints")
+            if old.get(key) != new.get(key)
+        }
+        return updates, queue.engine_queue, self._request(changed, new)
 
     def again(self, live: LiveJob) -> dict[str, Any] | None:
         """The jobspec with which a lost job is submitted once more; None where it is not to be."""

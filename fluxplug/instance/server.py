@@ -278,11 +278,14 @@ async def _wind_down(instance: Instance, *, leave: bool) -> None:
     from fluxplug.instance import record as rec  # noqa: PLC0415 - the end of the process
 
     running = rec.RUN | rec.CLEANUP
-    cancelling = instance.requests.raise_many(None, None, running, False, "cancel", 0, "the instance is shutting down")
+    cancelling = instance.job_requests.raise_many(
+        None, None, running, False, "cancel", 0, "the instance is shutting down"
+    )
     with contextlib.suppress(asyncio.TimeoutError, RequestError):
         await asyncio.wait_for(cancelling, GRACE)
     waiting = [live.jobid for live in instance.driver.jobs.values() if live.document is not None]
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(
-            asyncio.gather(*(instance.requests.result(jobid, None) for jobid in waiting), return_exceptions=True), GRACE
+            asyncio.gather(*(instance.job_requests.result(jobid, None) for jobid in waiting), return_exceptions=True),
+            GRACE,
         )

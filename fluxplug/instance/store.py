@@ -1,10 +1,10 @@
 """What an instance keeps: jobs, their logs, what executors have told. SQLite in WAL mode, append-only entries, one transaction a tick.
 
     meta           key, value: the instance's identity, queue states, drained ranks, ...
-    jobs           id -> jobspec (without environment), R, and, once it is inactive, its record
+    jobs           id -> jobspec (without environment), the one before any update, R, and, once it is inactive, its record
     environments   digest -> content: shared by the jobs that were submitted from the same one
     entries        seq -> a run of consecutive entries of one log of one job, as they stand in an RFC 18 log
-    tokens         key -> last committed batch of an executor's source
+    tokens         key -> last committed batch of an executor's source, and when
 
 `seq` numbers every entry of the instance, in the order in which they became durable; the first entry of a run has the run's `seq`. So it numbers
 the journal of all jobs, and a stream resumes from it. `write` runs in whatever thread the driver likes, one call at a time; everything else
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -24,10 +25,10 @@ from attrs import define, field
 from fluxplug.errors import FluxplugError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-VERSION = 1
+VERSION = 2
 
 EVENTLOG = "eventlog"
 LOGS = (EVENTLOG, "guest.exec.eventlog", "guest.output", "guest.input", "resource.eventlog")
@@ -42,15 +43,26 @@ CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE environments(digest BLOB PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs(
   id INTEGER PRIMARY KEY, userid INTEGER NOT NULL, jobspec BLOB NOT NULL, environment BLOB, R BLOB, origin TEXT,
-  t_inactive REAL, record BLOB
+  t_inactive REAL, record BLOB, base BLOB
 );
 CREATE INDEX active ON jobs(id) WHERE t_inactive IS NULL;
 CREATE INDEX ended ON jobs(t_inactive) WHERE t_inactive IS NOT NULL;
+CREATE INDEX in_environment ON jobs(environment) WHERE environment IS NOT NULL;
 CREATE TABLE entries(seq INTEGER PRIMARY KEY, id INTEGER NOT NULL, log INTEGER NOT NULL, count INTEGER NOT NULL, lines BLOB NOT NULL);
 CREATE INDEX of_job ON entries(id, log);
-CREATE TABLE tokens(key TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE tokens(key TEXT PRIMARY KEY, seq INTEGER NOT NULL, time REAL NOT NULL DEFAULT 0) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
 """
+_SINCE_1 = """
+BEGIN;
+ALTER TABLE jobs ADD COLUMN base BLOB;
+CREATE INDEX in_environment ON jobs(environment) WHERE environment IS NOT NULL;
+ALTER TABLE tokens ADD COLUMN time REAL NOT NULL DEFAULT 0;
+UPDATE tokens SET time = coalesce((SELECT value FROM meta WHERE key = 'last_time'), 0);
+PRAGMA user_version = 2;
+COMMIT;
+"""
+"""What makes a store of this version out of one of version 1."""
 
 
 class StoreError(FluxplugError):
@@ -99,6 +111,8 @@ class Store:
             version = self._writer.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 self._writer.executescript(_SCHEMA)
+            elif version == 1:
+                self._writer.executescript(_SINCE_1)
             elif version != VERSION:
                 raise StoreError(f"{path}: a store of version {version}; this is version {VERSION} of fluxplug's")
             self._reader = self._connect(path, power=power)
@@ -135,34 +149,30 @@ class Store:
             runs.append((seq + 1, jobid, log, lines))
             seq += len(lines)
         writer = self._writer
-        try:
-            writer.execute("BEGIN IMMEDIATE")
-            try:
-                if batch.environments:
-                    writer.executemany("INSERT OR IGNORE INTO environments VALUES (?, ?)", batch.environments)
-                if batch.jobs:
-                    writer.executemany(
-                        "INSERT INTO jobs(id, userid, jobspec, environment) VALUES (?, ?, ?, ?)", batch.jobs
-                    )
-                if batch.jobspecs:
-                    writer.executemany("UPDATE jobs SET jobspec = ? WHERE id = ?", batch.jobspecs)
-                if batch.allocations:
-                    writer.executemany("UPDATE jobs SET R = ?, origin = ? WHERE id = ?", batch.allocations)
-                if rows:
-                    writer.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
-                if batch.ended:
-                    writer.executemany("UPDATE jobs SET t_inactive = ?, record = ? WHERE id = ?", batch.ended)
-                if batch.tokens:
-                    writer.executemany("INSERT OR REPLACE INTO tokens VALUES (?, ?)", batch.tokens.items())
-                if batch.meta:
-                    writer.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", batch.meta.items())
-                writer.execute("COMMIT")
-            except BaseException:
-                if writer.in_transaction:
-                    writer.execute("ROLLBACK")
-                raise
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
+
+        def change() -> None:
+            if batch.environments:
+                writer.executemany("INSERT OR IGNORE INTO environments VALUES (?, ?)", batch.environments)
+            if batch.jobs:
+                writer.executemany("INSERT INTO jobs(id, userid, jobspec, environment) VALUES (?, ?, ?, ?)", batch.jobs)
+            if batch.jobspecs:
+                writer.executemany(
+                    "UPDATE jobs SET base = coalesce(base, jobspec), jobspec = ? WHERE id = ?", batch.jobspecs
+                )
+            if batch.allocations:
+                writer.executemany("UPDATE jobs SET R = ?, origin = ? WHERE id = ?", batch.allocations)
+            if rows:
+                writer.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?)", rows)
+            if batch.ended:
+                writer.executemany("UPDATE jobs SET t_inactive = ?, record = ? WHERE id = ?", batch.ended)
+            if batch.tokens:
+                time = batch.meta.get("last_time", 0.0)
+                tokens = [(key, number, time) for key, number in batch.tokens.items()]
+                writer.executemany("INSERT OR REPLACE INTO tokens VALUES (?, ?, ?)", tokens)
+            if batch.meta:
+                writer.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", batch.meta.items())
+
+        self._change(change)
         self.seq = seq
         return runs
 
@@ -196,6 +206,11 @@ class Store:
             "SELECT jobspec, R, record FROM jobs WHERE id = ?", (jobid,)
         )
         return row
+
+    def base(self, jobid: int) -> bytes | None:
+        """The jobspec of a job as it was before any update; None: no such job."""
+        row = self._row("SELECT coalesce(base, jobspec) FROM jobs WHERE id = ?", (jobid,))
+        return None if row is None else row[0]
 
     def environment(self, jobid: int) -> bytes | None:
         """The environment with which a job was submitted, encoded; None where it had none."""
@@ -247,6 +262,10 @@ class Store:
         """How many inactive jobs there are."""
         return int(self._row("SELECT count(*) FROM jobs WHERE t_inactive IS NOT NULL")[0])
 
+    def count_ended_before(self, before: float) -> int:
+        """How many inactive jobs ended before an instant. Linear in them."""
+        return int(self._row("SELECT count(*) FROM jobs WHERE t_inactive < ?", (before,))[0])
+
     def oldest_ended(self, before: float, limit: int) -> list[int]:
         """Up to `limit` ids of inactive jobs that ended before an instant, the oldest first."""
         found = self._rows("SELECT id FROM jobs WHERE t_inactive < ? ORDER BY t_inactive, id LIMIT ?", (before, limit))
@@ -257,29 +276,59 @@ class Store:
         files = (self.path, self.path.with_name(self.path.name + "-wal"))
         return sum(os.stat(file).st_size for file in files if file.exists())  # noqa: PTH116 - one call less
 
-    def purge(self, jobids: Iterable[int], keep: Iterable[bytes] = ()) -> None:
-        """Forget inactive jobs with all that belongs to them, and give their space back. Raises StoreError; then none is forgotten.
+    def purge(self, jobids: Iterable[int], keep: Iterable[bytes] = ()) -> list[bytes]:
+        """Forget those of these jobs that are inactive, with all that belongs to them; returns their records.
 
-        Environments that no job has any more go too, but for those that are named in `keep`. Linear in the jobs that there are.
+        Environments that no job has any more go too, but for those that are named in `keep`. Linear in what is forgotten. Raises StoreError;
+        then none is forgotten.
         """
-        ids = [(jobid,) for jobid in jobids]
+        writer = self._writer
+        rows: list[tuple[int, bytes, bytes | None]] = []
+        for jobid in jobids:
+            sql = "SELECT id, record, environment FROM jobs WHERE id = ? AND t_inactive IS NOT NULL"
+            rows += self._rows(sql, (jobid,))
+
+        def forget() -> None:
+            writer.execute("INSERT OR REPLACE INTO meta VALUES ('seq', ?)", (self.seq,))
+            writer.execute("INSERT OR REPLACE INTO meta SELECT 'last_id', max(id) FROM jobs")
+            writer.executemany("DELETE FROM entries WHERE id = ?", [row[:1] for row in rows])
+            writer.executemany("DELETE FROM jobs WHERE id = ?", [row[:1] for row in rows])
+            writer.executemany(
+                "DELETE FROM environments WHERE digest = ?1 AND NOT EXISTS (SELECT 1 FROM jobs WHERE environment = ?1)",
+                [(digest,) for digest in {row[2] for row in rows}.difference(keep, [None])],
+            )
+
+        if rows:
+            self._change(forget)
+            with suppress(sqlite3.Error):  # else another time
+                writer.execute("PRAGMA incremental_vacuum(1000)").fetchall()
+        return [record for _, record, _ in rows]
+
+    def trim_tokens(self, before: float) -> int:
+        """Forget the tokens that were last written before an instant, but for those of sources that active jobs were launched through.
+
+        A source is named in the `origin` of such a job. Returns how many are gone. Raises StoreError; then none is.
+        """
+        old = [key for (key,) in self._rows("SELECT key FROM tokens WHERE time < ?", (before,))]
+        if not old:
+            return 0
+        origins = [origin for *_, origin in self.active() if origin]
+        gone = [(key,) for key in old if not any(key in origin for origin in origins)]
+        self._change(lambda: self._writer.executemany("DELETE FROM tokens WHERE key = ?", gone))
+        return len(gone)
+
+    def _change(self, change: Callable[[], object]) -> None:
+        """Make a change whole or not at all. Raises StoreError."""
         writer = self._writer
         try:
             writer.execute("BEGIN IMMEDIATE")
             try:
-                writer.execute("INSERT OR REPLACE INTO meta VALUES ('seq', ?)", (self.seq,))
-                writer.execute("INSERT OR REPLACE INTO meta SELECT 'last_id', max(id) FROM jobs")
-                writer.executemany("DELETE FROM entries WHERE id = ?", ids)
-                writer.executemany("DELETE FROM jobs WHERE id = ? AND t_inactive IS NOT NULL", ids)
-                unused = "SELECT digest FROM environments EXCEPT SELECT environment FROM jobs"
-                gone = {digest for (digest,) in writer.execute(unused)}.difference(keep)
-                writer.executemany("DELETE FROM environments WHERE digest = ?", [(digest,) for digest in gone])
+                change()
                 writer.execute("COMMIT")
             except BaseException:
                 if writer.in_transaction:
                     writer.execute("ROLLBACK")
                 raise
-            writer.execute("PRAGMA incremental_vacuum(1000)").fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
 

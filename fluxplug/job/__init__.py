@@ -35,8 +35,10 @@ if TYPE_CHECKING:
         update,
     )
     from fluxplug.job.event import MAIN_EVENTS, JobEventWatchFuture, event_wait, event_watch, event_watch_async
+    from fluxplug.job.executor import FluxExecutor, FluxExecutorFuture
     from fluxplug.job.info import JobInfo
     from fluxplug.job.journal import SENTINEL_EVENT, JournalConsumer, JournalEvent
+    from fluxplug.job.kvs import job_kvs, job_kvs_guest
     from fluxplug.job.list import JobList, job_list, job_list_id, job_list_inactive
     from fluxplug.job.lookup import JobKVSLookup, job_info_lookup, job_kvs_lookup
     from fluxplug.job.output import (
@@ -75,6 +77,8 @@ __all__ = [
     "SENTINEL_EVENT",
     "BatchConfig",
     "EventLogEvent",
+    "FluxExecutor",
+    "FluxExecutorFuture",
     "JobEventWatchFuture",
     "JobException",
     "JobID",
@@ -102,6 +106,8 @@ __all__ = [
     "id_parse",
     "job_fields_to_attrs",
     "job_info_lookup",
+    "job_kvs",
+    "job_kvs_guest",
     "job_kvs_lookup",
     "job_list",
     "job_list_id",
@@ -136,6 +142,8 @@ __all__ = [
 _HOME = {
     "BatchConfig": "fluxplug.jobspec.batchconfig",
     "EventLogEvent": "fluxplug.listing.eventlog",
+    "FluxExecutor": "fluxplug.job.executor",
+    "FluxExecutorFuture": "fluxplug.job.executor",
     "JobEventWatchFuture": "fluxplug.job.event",
     "JobException": "fluxplug.errors",
     "JobID": "fluxplug.values.jobid",
@@ -165,6 +173,8 @@ _HOME = {
     "id_parse": "fluxplug.values.jobid",
     "job_fields_to_attrs": "fluxplug.listing.jobs",
     "job_info_lookup": "fluxplug.job.lookup",
+    "job_kvs": "fluxplug.job.kvs",
+    "job_kvs_guest": "fluxplug.job.kvs",
     "job_kvs_lookup": "fluxplug.job.lookup",
     "job_list": "fluxplug.job.list",
     "job_list_id": "fluxplug.job.list",

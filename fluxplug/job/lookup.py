@@ -41,8 +41,8 @@ def job_kvs_lookup(  # noqa: PLR0917 - Flux's signature
 ) -> dict[str, Any] | None:
     """What a job has, by key, and its `id`; None where the job or a key is unknown.
 
-    `decode`: documents decoded, else all as texts. The jobspec is with its updates, unless `base`; `original` is as it was submitted, with
-    its environment.
+    `decode`: documents decoded, else all as texts. The jobspec is with its updates, unless `base` or `original`; `original` is with its
+    environment too. Both are as the instance has taken the job in, with what the site adds.
     """
     try:
         found = _lookup(flux_handle, jobid, list(keys), {"original": original or None, "base": base or None})

@@ -10,6 +10,7 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from fluxplug.client.client import encode
 from fluxplug.constants import FLUX_JOB_DEBUG, FLUX_JOB_NOVALIDATE, FLUX_JOB_PRE_SIGNED, FLUX_JOB_WAITABLE
 from fluxplug.errors import ApiError
 from fluxplug.future import Future
@@ -17,14 +18,16 @@ from fluxplug.jobspec.model import Jobspec
 from fluxplug.values.jobid import JobID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from fluxplug.handle import Flux
 
 JobspecLike: TypeAlias = "Jobspec | str | bytes"
 
-# Jobs a request: an answer every few hundred milliseconds, and a body of a few megabytes.
-_MOST = 1000
+MOST = 1000
+"""Jobs a request: an answer every few hundred milliseconds."""
+MOST_BYTES = 16 << 20
+"""Bytes of them, unless one alone has more: instances take several times as much."""
 
 
 class SubmitFuture(Future[JobID]):
@@ -48,7 +51,7 @@ def submit(  # noqa: PLR0917 - Flux's signature
     `jobspec` is a Jobspec, or its JSON text. Raises OSError of the instance's errno for what it refuses, TypeError for any other jobspec;
     UnknownOutcomeError where the answer was lost: it is never sent twice.
     """
-    entry = _entry(jobspec, urgency, _flags(waitable, debug, pre_signed))
+    entry = job_entry(jobspec, urgency, job_flags(waitable, debug, pre_signed))
     return JobID(flux_handle.client.post("/v1/jobs", entry)["id"])
 
 
@@ -66,7 +69,7 @@ def submit_async(  # noqa: PLR0917 - Flux's signature
     The interpreter does not exit before they are sent.
     """
     future = SubmitFuture(flux_handle, None)
-    entry = _entry(jobspec, urgency, _flags(waitable, debug, pre_signed, novalidate))
+    entry = job_entry(jobspec, urgency, job_flags(waitable, debug, pre_signed, novalidate))
     flux_handle.parts.setdefault("sender", _Sender(flux_handle)).put(entry, future)
     return future
 
@@ -92,11 +95,11 @@ def submit_bulk(
     error is raised after all are sent, with the list as its attribute `jobs`; with `return_errors` nothing is raised. In the list, an OSError
     stands in the place of the id of each job that was refused.
     """
-    flags = _flags(waitable, debug, pre_signed)
-    entries = [_entry(jobspec, urgency, flags) for jobspec in jobspecs]
+    flags = job_flags(waitable, debug, pre_signed)
+    entries = [job_entry(jobspec, urgency, flags) for jobspec in jobspecs]
     found: list[JobID | OSError] = []
-    for start in range(0, len(entries), _MOST):
-        found += _send(flux_handle, entries[start : start + _MOST])
+    for portion in portions(entries):
+        found += send_entries(flux_handle, portion)
     if not return_errors:
         for one in found:
             if isinstance(one, OSError):
@@ -105,7 +108,7 @@ def submit_bulk(
     return found
 
 
-def _flags(waitable: bool, debug: bool, pre_signed: bool, novalidate: bool = False) -> int:
+def job_flags(waitable: bool, debug: bool, pre_signed: bool, novalidate: bool = False) -> int:
     return (
         waitable * FLUX_JOB_WAITABLE
         | debug * FLUX_JOB_DEBUG
@@ -114,8 +117,8 @@ def _flags(waitable: bool, debug: bool, pre_signed: bool, novalidate: bool = Fal
     )
 
 
-def _entry(jobspec: JobspecLike, urgency: int, flags: int) -> dict[str, Any]:
-    """What a request has for a job. Raises as `submit` does for what is no jobspec at all."""
+def job_entry(jobspec: JobspecLike, urgency: int, flags: int) -> bytes:
+    """What a request has for a job, as JSON: the jobspec may change afterwards. Raises as `submit` does for what is no jobspec at all."""
     document: Any
     if isinstance(jobspec, Jobspec):
         document = jobspec.jobspec
@@ -128,18 +131,33 @@ def _entry(jobspec: JobspecLike, urgency: int, flags: int) -> dict[str, Any]:
         raise ApiError(errno.EINVAL, "jobspec: expected a Jobspec or its JSON text, not None")
     else:
         raise TypeError(f"jobspec: expected a Jobspec or its JSON text, not {type(jobspec).__name__}")
-    return {"jobspec": document, "urgency": urgency, "flags": flags}
+    return encode({"jobspec": document, "urgency": urgency, "flags": flags})
 
 
-def _send(handle: Flux, entries: list[dict[str, Any]]) -> list[JobID | OSError]:
-    """Submit in one request; for each job its id, or why it was refused."""
+def portions(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """What goes into one request each, in order: MOST jobs, and MOST_BYTES, at most."""
+    portion: list[bytes] = []
+    size = 0
+    for entry in entries:
+        if portion and (len(portion) == MOST or size + len(entry) > MOST_BYTES):
+            yield portion
+            portion, size = [], 0
+        portion.append(entry)
+        size += len(entry)
+    if portion:
+        yield portion
+
+
+def send_entries(handle: Flux, entries: list[bytes]) -> list[JobID | OSError]:
+    """Submit what `job_entry` made, in one request; for each job its id, or why it was refused."""
     if len(entries) == 1:
         try:
             return [JobID(handle.client.post("/v1/jobs", entries[0])["id"])]
         except ApiError as error:
             return [error]
     found: list[JobID | OSError] = []
-    for one in handle.client.post("/v1/jobs", {"jobs": entries}, within=None)["jobs"] if entries else ():
+    body = b'{"jobs":[%b]}' % b",".join(entries)
+    for one in handle.client.post("/v1/jobs", body, within=None)["jobs"]:
         if "id" in one:
             found.append(JobID(one["id"]))
         else:
@@ -154,10 +172,10 @@ class _Sender:
     def __init__(self, handle: Flux) -> None:
         self._handle = handle
         self._lock = threading.Lock()
-        self._waiting: list[tuple[dict[str, Any], SubmitFuture]] = []
+        self._waiting: list[tuple[bytes, SubmitFuture]] = []
         self._running = False
 
-    def put(self, entry: dict[str, Any], future: SubmitFuture) -> None:
+    def put(self, entry: bytes, future: SubmitFuture) -> None:
         with self._lock:
             self._waiting.append((entry, future))
             start, self._running = not self._running, True
@@ -167,14 +185,16 @@ class _Sender:
     def _run(self) -> None:
         while True:
             with self._lock:
-                batch, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+                batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
                 if not batch:
                     self._running = False
                     return
-            try:
-                answers: list[Any] = _send(self._handle, [entry for entry, _ in batch])
-            except Exception as error:  # noqa: BLE001 - it is raised where an id is asked for
-                answers = [error] * len(batch)
+            answers: list[Any] = []
+            for portion in portions(entry for entry, _ in batch):
+                try:
+                    answers += send_entries(self._handle, portion)
+                except Exception as error:  # noqa: BLE001 - it is raised where an id is asked for
+                    answers += [error] * len(portion)
             for (_, future), found in zip(batch, answers, strict=True):
                 if isinstance(found, Exception):
                     future.settle(error=found)

@@ -69,19 +69,29 @@ class Server:
         return self.client.get(f"/v1/jobs/{jobid}/result")
 
 
-@pytest.fixture
-def server(tmp_path):
-    """`server("--test-size", "2", ...)` starts one; several may run."""
+def servers(folder):
     made = []
 
     def start(*options, statedir=None):
-        one = Server(statedir or tmp_path / f"state{len(made)}", *options)
+        one = Server(statedir or folder / f"state{len(made)}", *options)
         made.append(one)
         return one.start()
 
     yield start
     for one in made:
         one.end()
+
+
+@pytest.fixture
+def server(tmp_path):
+    """`server("--test-size", "2", ...)` starts one; several may run."""
+    yield from servers(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def lasting_server(tmp_path_factory):
+    """As `server`, for all tests of a file: they neither end it nor mind each other's jobs."""
+    yield from servers(tmp_path_factory.mktemp("lasting"))
 
 
 def jobspec(*command, cores=1, nodes=0, slots=1, duration=0, environment=None, **system):

@@ -14,7 +14,7 @@ from fluxplug.instance import protocol, unixsocket
 from fluxplug.instance.app import make_app
 from fluxplug.instance.instance import Instance
 from fluxplug.instance.server import _server
-from fluxplug.instance.store import StoreError
+from fluxplug.instance.store import Batch, StoreError
 from fluxplug.testing.executors import task_jobspec
 
 
@@ -56,7 +56,7 @@ def test_a_wall_clock_that_jumps_is_not_noticed(make, monkeypatch):
         for offset in (86400.0, -86400.0, 0.0):
             wall["offset"] = offset
             jobs.append(await submitted(instance))
-            await instance.requests.result(jobs[-1], 10)
+            await instance.job_requests.result(jobs[-1], 10)
         held = await submitted(instance, urgency=0)
         assert instance.clock.now() - began < 30
         instance.driver.check()
@@ -137,7 +137,7 @@ def test_what_is_stored_later_is_stored_whole(make, monkeypatch):
 
         monkeypatch.setattr(instance.store, "write", flaky)
         jobid = await submitted(instance)
-        found = await instance.requests.result(jobid, 10)
+        found = await instance.job_requests.result(jobid, 10)
         await instance.close()
         return found["result"]
 
@@ -204,3 +204,24 @@ def test_who_sends_too_slowly_is_cut_off(make, monkeypatch, tmp_path):
         await serving
 
     asyncio.run(main())
+
+
+def test_tokens_of_agents_that_are_gone_are_forgotten(make, monkeypatch):
+    monkeypatch.setattr("fluxplug.instance.instance.PURGE_INTERVAL", 0.01)
+
+    async def life():
+        instance = make()
+        for key, days in (("gone", 31), ("here", 29)):
+            batch = Batch()
+            batch.tokens[key] = 5
+            batch.meta["last_time"] = instance.clock.now() - 86400 * days
+            instance.store.write(batch)
+        trimmed, trim = asyncio.Event(), instance.store.trim_tokens
+        monkeypatch.setattr(instance.store, "trim_tokens", lambda before: trimmed.set() or trim(before))
+        await instance.open()
+        await trimmed.wait()
+        await instance.driver.settled()
+        assert instance.store.tokens() == {"here": 5}
+        await instance.close()
+
+    asyncio.run(asyncio.wait_for(life(), 20))

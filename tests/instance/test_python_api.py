@@ -15,6 +15,7 @@ import pytest
 from fluxplug import Flux, job
 from fluxplug.errors import JobException, UnknownOutcomeError
 from fluxplug.job import JobspecV1, JobWatcher
+from fluxplug.job.kvs import walk
 from fluxplug.queue import QueueList
 from fluxplug.resource import ResourceJournalConsumer, resource_list, resource_status
 
@@ -84,6 +85,47 @@ def test_a_job(h):
     assert job.job_kvs_lookup(h, jobid)["jobspec"]["tasks"][0]["command"][0] == "sh"
     assert [one.id for one in job.JobList(h, ids=[jobid]).jobs()] == [jobid]
     assert jobid in {one.id for one in job.JobList(h, filters=["failed"]).jobs()}
+
+
+def test_the_keys_of_a_job(h):
+    jobid = job.submit(h, sh("echo out", duration=60), urgency=0)
+    keys = job.job_kvs(h, jobid)
+    assert (list(keys), len(keys), keys.exists("R"), "guest" in keys) == (["eventlog", "jobspec"], 2, False, False)
+    job.update(h, jobid, {"attributes.system.duration": 50})
+    job.set_urgency(h, jobid, 16)
+    job.result(h, jobid)
+    assert (keys.files(), keys.directories()) == keys.list_all() == (["R", "eventlog", "jobspec"], ["guest"])
+    assert keys["jobspec"]["attributes"]["system"]["duration"] == 50
+    assert keys["eventlog"].startswith('{"timestamp":')
+    guest = job.job_kvs_guest(h, jobid)
+    assert list(guest) == ["exec", "output"]
+    assert guest.key_at("output") == "guest.output"
+    assert keys["guest"]["exec"]["eventlog"] == keys["guest.exec.eventlog"] == guest["exec.eventlog"]
+    assert not guest.exists("input")
+    for name in ("input", "nope", "exec.nope", ""):
+        with pytest.raises(KeyError):
+            guest[name]
+    below = [("guest.exec", [], ["eventlog"]), ("guest", ["exec"], ["output"])]
+    top = ("", ["guest"], ["R", "eventlog", "jobspec"])
+    assert list(walk(keys)) == [*below, top]
+    assert list(walk(keys, topdown=True)) == [top, *reversed(below)]
+    for ask in (job.job_kvs, job.job_kvs_guest):
+        with pytest.raises(FileNotFoundError, match="unknown job id"):
+            ask(h, 5)
+
+
+def test_the_jobspec_before_updates(h):
+    jobid = job.submit(h, sh("true", duration=60, environment={"A": "b"}), urgency=0)
+    job.update(h, jobid, {"attributes.system.duration": 50})
+    found = {}
+    for name in ("", "base", "original"):
+        lookup = job.JobKVSLookup(h, [jobid], **({name: True} if name else {}))
+        (one,) = lookup.data()
+        assert one == job.job_kvs_lookup(h, jobid, **({name: True} if name else {}))
+        found[name] = one["jobspec"]["attributes"]["system"]
+    assert [one["duration"] for one in found.values()] == [50, 60, 60]
+    assert [one.get("environment") for one in found.values()] == [None, None, {"A": "b"}]
+    job.cancel(h, jobid)
 
 
 def test_what_is_refused(h):

@@ -3,6 +3,7 @@
 import pytest
 
 from fluxplug.errors import ApiError
+from fluxplug.instance.driver import MAX_PURGE
 
 from .conftest import jobspec
 
@@ -156,3 +157,48 @@ def test_a_volatile_memo_is_in_no_log(one):
     one.client.post(f"/v1/jobs/{held}/memo", {"memo": {"b": {"c": 2}}})
     assert one.client.get(f"/v1/jobs/{held}")["job"]["annotations"]["user"] == {"a": 1, "b": {"c": 2}}
     assert [event["context"] for event in one.events(held) if event["name"] == "memo"] == [{"b": {"c": 2}}]
+
+
+def test_a_purge_completes_what_it_announces(one):
+    count = 2 * MAX_PURGE + 7
+    jobs = one.client.post("/v1/jobs", {"jobs": [{"jobspec": jobspec("true")} for _ in range(count)]})["jobs"]
+    bad = one.submit(jobspec("true"), urgency=0)
+    one.client.post(f"/v1/jobs/{bad}/raise", {"type": "cancel"})
+    for jobid in [job["id"] for job in jobs]:
+        one.result(jobid)
+    before = one.client.get("/v1/stats")["jobs"]
+    assert (before["inactive"], before["successful"], before["canceled"]) == (count + 1, count, 1)
+    wanted = {"matched": count - 2, "inactive": count + 1}
+    assert one.client.post("/v1/purge", {"num_limit": 3}) == {**wanted, "purged": 0}
+    assert one.client.post("/v1/purge", {"num_limit": 3, "age_limit": 1000}) == {**wanted, "purged": 0}
+    assert one.client.post("/v1/purge", {"num_limit": 3, "force": True}) == {**wanted, "purged": count - 2}
+    after = one.client.get("/v1/stats")["jobs"]
+    assert after == {**before, "inactive": 3, "total": 3, "inactive_purged": count - 2}
+    left = [job["id"] for job in one.client.post("/v1/jobs/list", {})["jobs"]]
+    held = one.submit(jobspec("true"), urgency=0)
+    body = {"ids": [left[0], left[0], held, "5"], "force": True}
+    assert one.client.post("/v1/purge", body) == {"matched": 1, "purged": 1, "inactive": 3}
+    one.kill()
+    one.start()
+    assert one.client.get("/v1/stats")["jobs"] == {
+        **after,
+        "inactive": 2,
+        "total": 3,
+        "sched": 1,
+        "inactive_purged": count - 1,
+    }
+    assert one.client.post("/v1/purge", {"age_limit": 0, "force": True})["purged"] == 2
+    assert one.names(held)[0] == "submit"
+
+
+def test_the_jobspec_before_updates(one):
+    jobid = one.submit(jobspec("true", duration=60), urgency=0)
+    path = f"/v1/jobs/{jobid}/jobspec"
+    assert one.client.get(path, base=True) == one.client.get(path)
+    for duration in (30, 20):
+        one.client.post(f"/v1/jobs/{jobid}/update", {"updates": {"attributes.system.duration": duration}})
+    systems = [
+        one.client.get(path, **query)["attributes"]["system"] for query in ({}, {"base": True}, {"original": True})
+    ]
+    assert [system["duration"] for system in systems] == [20, 60, 60]
+    assert ["environment" in system for system in systems] == [False, False, True]

@@ -93,8 +93,9 @@ def test_purged_jobs_leave_no_number_to_be_used_again(tmp_path):
     store.write(batch_of(ended=[(1.0, b"{}", 3), (2.0, b"{}", 2)]))
     assert store.oldest_ended(9, 10) == [3, 2]
     assert store.oldest_ended(1.5, 10) == [3]
-    store.purge([3, 2, 1])  # 1 is active
+    assert len(store.purge([3, 2, 1])) == 2  # 1 is active
     assert (store.job(3), store.job(2), store.log(3, EVENTLOG)) == (None, None, b"")
+    assert store.log(1, EVENTLOG) == b"x\n"
     assert store.count_ended() == 0
     seq = store.seq
     store.close()
@@ -113,6 +114,54 @@ def test_what_is_no_store_of_this_version_is_refused(tmp_path):
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(StoreError, match="version 99"):
         Store(newer, power=False)
+
+
+def test_a_store_of_version_1_is_made_one_of_this_version(tmp_path):
+    path = tmp_path / "store.sqlite"
+    store = Store(path, power=False)
+    first = batch_of((1, EVENTLOG, b"x\n"), jobs=[1])
+    first.tokens["agent"] = 4
+    first.meta["last_time"] = 50.0
+    store.write(first)
+    store.close()
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "DROP INDEX in_environment; ALTER TABLE jobs DROP COLUMN base; ALTER TABLE tokens DROP COLUMN time; PRAGMA user_version = 1;"
+        )
+    connection.close()
+    for _ in range(2):
+        store = Store(path, power=False)
+        store.check()
+        assert (store.job(1), store.base(1)) == ((b"{}", None, None), b"{}")
+        assert store.tokens() == {"agent": 4}
+        assert store.trim_tokens(50.0) == 0
+        store.close()
+
+
+def test_the_first_jobspec_is_kept(store):
+    store.write(batch_of(jobs=[1]))
+    for text in (b"[1]", b"[2]"):
+        update = Batch()
+        update.jobspecs.append((text, 1))
+        store.write(update)
+    assert (store.job(1)[0], store.base(1), store.base(2)) == (b"[2]", b"{}", None)
+
+
+def test_tokens_of_sources_that_are_gone_are_forgotten(store):
+    for time, token in ((1.0, {"old": 1, "busy": 2, "told": 3}), (2.0, {"told": 4, "new": 5})):
+        batch = batch_of(jobs=[int(time)])
+        batch.tokens.update(token)
+        batch.meta["last_time"] = time
+        store.write(batch)
+    launched = Batch()
+    launched.allocations.append((b"{}", "0:busy,1:other", 1))
+    store.write(launched)
+    assert store.trim_tokens(1.0) == 0
+    assert store.trim_tokens(2.0) == 1
+    assert store.tokens() == {"busy": 2, "told": 4, "new": 5}
+    store.write(batch_of(ended=[(3.0, b"{}", 1)]))
+    assert store.trim_tokens(9.0) == 3
+    assert store.tokens() == {}
 
 
 def test_environments_are_shared_and_go_with_the_last_job_that_has_them(store):

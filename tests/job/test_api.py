@@ -11,6 +11,7 @@ import fluxplug
 from fluxplug import job
 from fluxplug.errors import ApiError, ConnectionFailedError, JobException
 from fluxplug.job import JobID, JobspecV1
+from fluxplug.job.submission import MOST, MOST_BYTES, portions
 from fluxplug.listing.eventlog import EventLogEvent
 
 RUN = ("validate", "depend", "priority", "alloc", "start")
@@ -109,6 +110,20 @@ def test_many_at_once(instance, h, jobspec, monkeypatch):
     assert [type(one) for one in caught.value.jobs] == [ApiError] * 2
     found = job.submit_bulk(h, [jobspec], urgency=99, return_errors=True)
     assert isinstance(found[0], OSError)
+
+
+def test_a_jobspec_may_be_changed_once_it_is_handed_over(instance, h, jobspec):
+    future = job.submit_async(h, jobspec)
+    jobspec.setattr("system.job.name", "changed")
+    future.get_id()
+    assert "changed" not in str(instance.asked)
+
+
+def test_requests_are_not_too_long():
+    assert [len(one) for one in portions([b"x"] * (2 * MOST + 1))] == [MOST, MOST, 1]
+    half = b"x" * (MOST_BYTES // 2)
+    assert [len(one) for one in portions([half, half, b"x", half * 3, half, b"x"])] == [2, 1, 1, 2]
+    assert list(portions([])) == []
 
 
 def test_submit_async_keeps_the_order(instance, h, jobspec):

@@ -219,6 +219,17 @@ class World:
         elif kept is not None and (limit or math.inf) <= old and self.setup.pool is not CopyAndReplay:
             assert job.reserved == kept, "a shorter limit cost a job its place"
 
+    def move(self, which, queue, limit):
+        jobid = self.pick(which, [State.SCHED])
+        if jobid is None:
+            return
+        job, names = self.engine.jobs[jobid], list(self.setup.queues)
+        self.endless |= limit == 0
+        submitted = job.submitted
+        event = ev.SetQueue(self.now, jobid, names[queue % len(names)], job.request.with_duration(limit))
+        self.handle(event)
+        assert (job.queue, job.submitted, job.reserved) == (event.queue, submitted, None)
+
     def down(self, ranks, kill):
         self.handle(ev.NodesDown(self.now, self.idset(ranks), kill))
 
@@ -395,6 +406,7 @@ def histories(kind, *, calm=False):
                 st.tuples(st.just("urgency"), which, st.sampled_from([0, 15, 16, 17, 31])),
                 st.tuples(st.just("priority"), which, st.sampled_from([0, 15, 16, 17])),
                 st.tuples(st.just("limit"), which, limits),
+                st.tuples(st.just("move"), which, st.integers(0, 1), limits),
                 st.tuples(st.just("down"), ranks, st.booleans()),
                 st.tuples(st.just("up"), ranks),
             ]

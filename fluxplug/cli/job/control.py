@@ -166,11 +166,9 @@ def purge(args: Namespace) -> int:
     if not args.force:
         print(f"use --force to purge {answer['matched']} of {answer['inactive']} inactive jobs", file=sys.stderr)
         return 0
-    purged = answer["purged"]
-    while answer["purged"] and not args.ids:  # an instance purges some thousands at a time
-        answer = client.post("/v1/purge", body)
-        purged += answer["purged"]
-    print(f"purged {purged} inactive jobs, {answer['inactive'] - answer['purged']} remaining", file=sys.stderr)
+    print(
+        f"purged {answer['purged']} inactive jobs, {answer['inactive'] - answer['purged']} remaining", file=sys.stderr
+    )
     return 0
 
 

@@ -57,6 +57,7 @@ class TestLogs:
         assert "environment" not in jobspec["attributes"]["system"]
         original = json.loads(fluxplug("job", "info", "-o", done, "jobspec").out)
         assert "PATH" in original["attributes"]["system"]["environment"]
+        assert json.loads(fluxplug("job", "info", "-b", done, "jobspec").out) == jobspec
         assert fluxplug("job", "info", done, "guest.output").lines[0].startswith('{"timestamp":')
         assert fluxplug("job", "info", done, "nope") == (1, "", "fluxplug job: nope: key not found\n")
         assert fluxplug("job", "info", "1", "R") == (1, "", "fluxplug job: unknown job id\n")
@@ -162,6 +163,13 @@ class TestControl:
         assert pretend("job", "memo", one, "a=1", "b=two") == (0, "", "")
         assert pretend("jobs", "-no", "{user.a} {user.b}", one).out == "1 two\n"
         assert pretend("job", "memo", one, "nothing").code == 2
+
+    def test_the_jobspec_before_updates(self, pretend):
+        one = pretend("submit", "--urgency=hold", "-t60s", "true").out.strip()
+        assert pretend("update", one, "duration=30s").code == 0
+        for option, wanted in (("-b", 60), ("-o", 60), (None, 30)):
+            words = ["job", "info", one, "jobspec", *([option] if option else [])]
+            assert json.loads(pretend(*words).out)["attributes"]["system"]["duration"] == wanted
 
     def test_purge(self, pretend):
         one, two = pretend("submit", "--wait", "--cc=1-2", "true").out.split()

@@ -92,6 +92,7 @@ class TestListing:
         line = pretend("jobs", "--stats-only")
         assert line.code == 0
         assert re.fullmatch(r"1 running, \d+ completed, \d+ failed, 2 pending, \d+ inactive purged\n", line.out)
+        assert pretend("jobs", "--stats-only", "--queue=x").err == "fluxplug jobs: 'x' is not a valid queue\n"
 
     def test_colors(self, pretend, mixed):
         seen = pretend("jobs", "-n", "--color=always", mixed["done"], mixed["run"])
@@ -188,5 +189,9 @@ class TestControl:
         assert pretend("update", mixed["wait"], "name=x").err == (
             "fluxplug update: [Errno 22] update of attributes.system.job.name not supported\n"
         )
+        assert (
+            pretend("update", mixed["wait"], "queue=7").err == "fluxplug update: [Errno 22] '7' is not a valid queue\n"
+        )
+        assert pretend("update", "-n", mixed["wait"], "queue=7").out == '{"attributes.system.queue": "7"}\n'
         assert pretend("update", mixed["done"], "duration=1h").code == 1
         assert pretend("update", mixed["wait"], "duration=-5h").code == 2

@@ -114,6 +114,9 @@ class Local(Executor):
             if self._is_up(rank):
                 self._links[rank].send("write", jobid, ranks, data, eof, rank == tracked.ranks[0])
 
+    def resize(self, jobid: int, ranks: str, rows: int, columns: int) -> None:
+        self._tell(jobid, "resize", ranks, rows, columns)
+
     def set_expiration(self, jobid: int, expiration: float) -> None:
         tracked = self._jobs.get(jobid)
         if tracked is not None:

@@ -242,6 +242,14 @@ def test_alloc(screen):
     assert one.code() == 7
 
 
+def test_alloc_in_the_background_starts_no_shell(fluxplug, types, real):
+    jobid = fluxplug("alloc", "--bg", "-n1").out.strip()
+    inner = types(fluxplug("uri", "--local", jobid).out.strip())
+    assert inner("run", "echo", "inside").out == "inside\n"
+    assert inner("shutdown").code == 0
+    assert types(real)("job", "attach", jobid).out.startswith("local://")
+
+
 def test_an_interrupt_in_an_instance_is_its_programs(screen):
     code = "import time\ntry: print('ready'); time.sleep(100)\nexcept KeyboardInterrupt: print('caught'); input(); print('over')"
     one = screen("alloc", "-n1", "python3", "-c", code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 
 import pytest
 from fluxplug_exec_local import options as shell_options
@@ -105,7 +106,7 @@ def test_without_process_groups_of_their_own(stage):
     show = "import os; print(os.getpid(), os.getpgrp(), os.getsid(0))"
 
     async def play(at):
-        jobid = await at.job("python3", "-c", show, nslots=3, cores="0-2", options={"nosetpgrp": 1})
+        jobid = await at.job(sys.executable, "-c", show, nslots=3, cores="0-2", options={"nosetpgrp": 1})
         rows = [tuple(map(int, line.split())) for line in at.site.output(jobid).splitlines()]
         pids, groups, sessions = (set(column) for column in zip(*rows, strict=True))
         assert len(pids) == 3

@@ -8,6 +8,7 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 from time import monotonic
 
@@ -119,7 +120,7 @@ WATCHES = """if True:
 
 
 def test_keys_and_windows_and_interrupts_are_the_jobs(screen):
-    one = screen("run", *INTERACTIVE, "python3", "-c", WATCHES)
+    one = screen("run", *INTERACTIVE, sys.executable, "-c", WATCHES)
     one.shows("ready\r\n")
     assert one.raw
     one.types("abc\r")
@@ -191,7 +192,7 @@ def test_attaching_and_leaving(screen, fluxplug):
 
 
 def test_a_stopped_attachment_gives_the_terminal_back_meanwhile(screen):
-    one = screen("run", *INTERACTIVE, "python3", "-c", WATCHES)
+    one = screen("run", *INTERACTIVE, sys.executable, "-c", WATCHES)
     one.shows("ready\r\n")
     one.process.send_signal(signal.SIGTSTP)
     os.waitid(os.P_PID, one.process.pid, os.WSTOPPED)
@@ -252,7 +253,7 @@ def test_alloc_in_the_background_starts_no_shell(fluxplug, types, real):
 
 def test_an_interrupt_in_an_instance_is_its_programs(screen):
     code = "import time\ntry: print('ready'); time.sleep(100)\nexcept KeyboardInterrupt: print('caught'); input(); print('over')"
-    one = screen("alloc", "-n1", "python3", "-c", code)
+    one = screen("alloc", "-n1", sys.executable, "-c", code)
     one.shows("ready\r\n")
     one.types("\x03")
     one.shows("caught")

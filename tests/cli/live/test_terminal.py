@@ -251,6 +251,30 @@ def test_alloc_in_the_background_starts_no_shell(fluxplug, types, real):
     assert types(real)("job", "attach", jobid).out.startswith("local://")
 
 
+def test_top_of_an_instance_within_a_job(screen, fluxplug, types):
+    outer = fluxplug("alloc", "--bg", "-n2", "--job-name=outer").out.strip()
+    inner = types(fluxplug("uri", "--local", outer).out.strip())
+    inner("submit", "--wait-event=start", "--job-name=within", "sleep", "100")
+    one = screen("top", TERM="xterm")
+    one.shows("outer")
+    one.types("l")
+    one.shows("choose a job with j and k")
+    one.types("j\r")
+    one.shows("within")
+    one.shows(f"in {outer}")
+    one.types("\x1b[B\x1b[C")
+    one.shows("runs no instance")
+    one.types("h")
+    one.shows("INFO", 1 + one.seen.count(b"INFO"))
+    one.types("l")
+    one.shows(f"in {outer}", 1 + one.seen.count(f"in {outer}".encode()))
+    assert inner("shutdown").code == 0  # and so the one around it is back
+    one.shows(" 0 running")
+    one.types("q")
+    assert one.code() == 0
+    assert inner("top", "--once", "1/2").code == 1
+
+
 def test_an_interrupt_in_an_instance_is_its_programs(screen):
     code = "import time\ntry: print('ready'); time.sleep(100)\nexcept KeyboardInterrupt: print('caught'); input(); print('over')"
     one = screen("alloc", "-n1", sys.executable, "-c", code)

@@ -147,20 +147,23 @@ def pmi_wanted(options: Options) -> bool:
 def idle(options: Options) -> Iterator[str]:
     """A sentence about each option that was given and has no effect. Raises ValueError for one that has no keys where it should."""
     yield from _unserved(options, _SERVED, "")
-    others = [word for word in _words(options.get("pmi", "simple")) if word not in ("simple", "off")]
-    if others:
-        yield f"shell option pmi={','.join(others)} has no effect: there is only PMI-1, simple"
+    if "pmi" in options:
+        others = [word for word in _words(options["pmi"]) if word not in ("simple", "off")]
+        if others:
+            yield f"shell option pmi={','.join(others)} has no effect: there is only PMI-1, simple"
     if options.get("mpi", "none") != "none":
         yield f"shell option mpi={options['mpi']} has no effect: there are no settings for kinds of MPI"
     terminals = options.get("pty")
     if isinstance(terminals, dict) and "capture" in terminals and not terminals["capture"]:
         yield "shell option pty.capture=0 has no effect: what terminals show is always logged"
-    part(part(options, "input"), "stdin")
-    for stream in ("stdout", "stderr"):
-        given = part(part(options, "output"), stream)
-        part(given, "buffer")
-        if given.get("type") == "term":
-            yield f"shell option output.{stream}.type=term has no effect: output is logged, for those who attach"
+    if "input" in options:
+        part(part(options, "input"), "stdin")
+    if "output" in options:
+        for stream in ("stdout", "stderr"):
+            given = part(part(options, "output"), stream)
+            part(given, "buffer")
+            if given.get("type") == "term":
+                yield f"shell option output.{stream}.type=term has no effect: output is logged, for those who attach"
 
 
 def part(options: Options, name: str) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import pytest
 
 from fluxplug.cli.terminal import Escape
 from fluxplug.client import Client
+from fluxplug.errors import ApiError
 
 from .conftest import BIN, serve
 
@@ -220,6 +221,18 @@ def test_what_is_captured(fluxplug, tmp_path):
     assert (seen.code, sorted(seen.out.splitlines()), seen.err) == (0, ["0: on", "1: on"], "")
     seen = fluxplug("run", "-o", "pty", "--output=out", "sh", "-c", "test -t 1 && echo on >&2")
     assert (tmp_path / "out").read_bytes() == b"on\r\n"
+
+
+def test_windows_over_the_api(fluxplug, real):
+    jobid = fluxplug("submit", *INTERACTIVE, "--wait-event=start", "sh", "-c", "read line; stty size").out.strip()
+    client = Client(real)
+    for size in ({"rows": 0, "cols": 80}, {"rows": 24}, {"rows": 24, "cols": 80, "x": 1}, [24, 80]):
+        with pytest.raises(ApiError, match="winsize") as caught:
+            client.post(f"/v1/jobs/{jobid}/input", {"winsize": size})
+        assert caught.value.status == 400
+    client.post(f"/v1/jobs/{jobid}/input", {"winsize": {"rows": 5, "cols": 6}, "data": "\n"})
+    assert fluxplug("job", "attach", "--read-only", jobid).out == "\r\n5 6\r\n"
+    assert client.get("/openapi.json")["components"]["schemas"]["Window"]["required"] == ["rows", "cols"]
 
 
 def test_options_without_effect_are_named(fluxplug):

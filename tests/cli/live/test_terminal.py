@@ -326,6 +326,17 @@ def test_it_goes_on_with_the_next_server(screen, tmp_path):
         first.stdout.close()
 
 
+def test_the_end_of_the_instance_gives_the_terminal_back(screen, start, tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    for uri in start(folder):
+        one = screen("run", *INTERACTIVE, "sh", "-c", "echo ready; exec sleep 100", uri=uri)
+        one.shows("ready\r\n")
+        assert one.raw
+        Client(uri).post("/v1/shutdown", {})
+        assert one.code() != 0
+
+
 def _start(folder):
     words = [BIN / "fluxplug", "start", "--statedir", str(folder / "state")]
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FLUX")}

@@ -1,6 +1,7 @@
 """Attaching to one job, as `run`, `alloc` and `job attach` do: its output is ours, our input and signals are its, and so is the exit code.
 
-The main thread follows the job's events; one thread each follows the output, the events of the execution if they are shown, and our input.
+The main thread follows the job's events; one thread each follows the output, the events of the execution if they are shown, and our input. Where
+the job is one to sit at (`pty.interactive`) and our input is a terminal, that is the job's until its end (`terminal`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from fluxplug.errors import ApiError, FluxplugError
 if TYPE_CHECKING:
     from types import FrameType
 
+    from fluxplug.cli.terminal import Keyboard
     from fluxplug.client import Client
 
 FORWARDED = ("SIGTERM", "SIGHUP", "SIGALRM", "SIGUSR1", "SIGUSR2")
@@ -77,21 +79,28 @@ class Attachment:
         self._interrupted = -_TWICE
         self._old: dict[int, Any] = {}
         self._threads: list[threading.Thread] = []
+        self._keyboard: Keyboard | None = None
+        self._leaving = False
 
     def run(self) -> int:
         """Show the job to its end, and return the exit code. 0 where the user detaches. Raises ApiError for a job that there is not."""
         record = self._client.get(self._path)["job"]
         self._outcome.t_submit = record.get("t_submit", 0.0)
+        over = record["state"] == INACTIVE
+        if self._stdin and not over:
+            self._sit_down()
         self._catch()
         try:
-            self._follow(over=record["state"] == INACTIVE)
+            self._follow(over=over)
             for thread in self._threads:
                 while thread.is_alive():  # in turns, so that signals are heard
                     thread.join(1.0)
         except _DetachedError:
+            self._stand_up()
             self._say(f"detaching from {self._shown}")
             return 0
         finally:
+            self._stand_up()
             self._release()
         return self._end()
 
@@ -115,11 +124,16 @@ class Attachment:
             elif self._events:
                 self._show(event)
             if name == "alloc":  # before, there are no logs of the execution
+                if self._keyboard is not None:
+                    self._keyboard.take()
                 self._threads.append(self._thread(self._print))
                 if self._exec_events:
                     self._threads.append(self._thread(self._show_exec))
             if name == "start" and self._stdin and not over:
-                self._thread(self._read)
+                if self._keyboard is not None:
+                    self._keyboard.begin()
+                else:
+                    self._thread(self._read)
             if outcome.status is not None and name == self._event:
                 break
 
@@ -195,6 +209,32 @@ class Attachment:
 
     # What we do to the job.
 
+    def _sit_down(self) -> None:
+        """Prepare to hand over our terminal, if we have one and the job wants it."""
+        try:
+            if not sys.stdin.isatty():
+                return
+        except (AttributeError, ValueError):  # we have no input
+            return
+        from fluxplug.cli.terminal import Keyboard, RawSink, interactive_ranks, terminal_of  # noqa: PLC0415 - if at all
+
+        descriptor = terminal_of(sys.stdin)
+        ranks = interactive_ranks(self._client.get(f"{self._path}/jobspec")) if descriptor >= 0 else ""
+        if ranks:
+            ranks = ranks if self._stdin == "all" else self._stdin
+            self._keyboard = Keyboard(self._client, self._path, ranks, descriptor, self._leave)
+            if sys.stderr.isatty():
+                self._err = RawSink(sys.stderr, self._keyboard)
+
+    def _stand_up(self) -> None:
+        if self._keyboard is not None:
+            self._keyboard.end()
+
+    def _leave(self) -> None:
+        """The user does not want to sit here any more: heard by another thread than the one that can end all this."""
+        self._leaving = True
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTSTP)
+
     def _read(self) -> None:
         """Hand our input on, until its end."""
         try:
@@ -225,6 +265,8 @@ class Attachment:
                 self._old[number] = signal.signal(number, self._forward)
         self._old[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
         self._old[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._stop)
+        if self._keyboard is not None:
+            self._old[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, self._keyboard.resized)
 
     def _release(self) -> None:
         for number, old in self._old.items():
@@ -242,9 +284,14 @@ class Attachment:
         self._say("one more ctrl-C within 2s to cancel or ctrl-Z to detach")
 
     def _stop(self, _: int, __: FrameType | None) -> None:
-        if stopwatch() - self._interrupted < _TWICE:
+        if self._leaving or stopwatch() - self._interrupted < _TWICE:
             raise _DetachedError
+        keyboard = self._keyboard if self._keyboard is not None and self._keyboard.raw else None
+        if keyboard is not None:
+            keyboard.suspend()
         os.kill(os.getpid(), signal.SIGSTOP)
+        if keyboard is not None:  # in the foreground again
+            keyboard.begin()
 
     def _ask(self, what: str, body: dict[str, Any]) -> None:
         try:

@@ -25,26 +25,28 @@ def main(name: str, words: Sequence[str]) -> int:
         print(f"usage: fluxplug {name} [-cFILE] [COMMAND ...]\n\n{__doc__}")
         return 0
     try:
-        config, command = _parse(words)
+        config, command, shell = _parse(words)
         if os.environ.get("FLUX_TASK_RANK", "0") != "0":
             return _stand_by()
-        return _serve(config, command or [os.environ.get("SHELL", "/bin/sh")])
+        return _serve(config, command or ([os.environ.get("SHELL", "/bin/sh")] if shell else []))
     except FluxplugError as error:
         return fail(name, str(error))
 
 
-def _parse(words: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """The configuration file and the command; options that only Flux's broker knows are passed over."""
+def _parse(words: Sequence[str]) -> tuple[Path | None, list[str], bool]:
+    """The configuration file, the command, and whether without one a shell is to run; options that only Flux's broker knows are passed over."""
     config = None
+    shell = True
     rest = list(words)
     while rest and rest[0].startswith("-") and rest[0] != "--":
         word = rest.pop(0)
         if word.startswith(("-c", "--config-path")):
             given = word.partition("=")[2] if word.startswith("--") else word[2:]
             config = Path(given or (rest.pop(0) if rest else ""))
-        elif word in {"-S", "--setattr"} and rest:
-            rest.pop(0)
-    return config, rest[1:] if rest[:1] == ["--"] else rest
+        else:
+            given = rest.pop(0) if word in {"-S", "--setattr"} and rest else word
+            shell = shell and not given.endswith("broker.rc2_none=1")
+    return config, rest[1:] if rest[:1] == ["--"] else rest, shell
 
 
 def _serve(conf: Path | None, command: list[str]) -> int:

@@ -38,7 +38,7 @@ def run(args: Namespace) -> int:
     if target.startswith("pid:"):
         print(_of_process(target[4:]))
         return 0
-    found = _resolve(args, target)
+    found = resolve(connect(args), target, wait=args.wait).uri
     uri = JobURI(found, socket.gethostname())
     print(uri.remote if args.remote else uri.local if args.local else found)
     return 0
@@ -58,17 +58,17 @@ def _of_process(text: str) -> str:
     return os.fsdecode(uri)
 
 
-def _resolve(args: Namespace, target: str) -> str:
+def resolve(client: Client, target: str, *, wait: bool = False) -> Client:
+    """A client of the instance that TARGET is, as seen from that of `client`; `wait` for one that is not up yet. Raises CommandError."""
     from fluxplug.client import Client  # noqa: PLC0415
 
-    client = connect(args)
     if target == "/":
         for _ in range(_MAX_LEVELS):
             parent = client.get("/v1").get("parent_uri")
             if not parent:
                 break
             client = Client(parent)
-        return client.uri
+        return client
     for step in target.split("/"):
         if step == "..":
             parent = client.get("/v1").get("parent_uri")
@@ -76,9 +76,9 @@ def _resolve(args: Namespace, target: str) -> str:
                 raise CommandError("the instance runs in no other")
             client = Client(parent)
         elif step not in {"", "."}:
-            client = Client(_of_job(client, step, wait=args.wait))
+            client = Client(_of_job(client, step, wait=wait))
     client.get("/v1")  # whether anybody serves there
-    return client.uri
+    return client
 
 
 def _of_job(client: Client, text: str, *, wait: bool) -> str:

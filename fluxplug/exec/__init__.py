@@ -165,6 +165,9 @@ class Executor(ABC):
     def write(self, jobid: int, ranks: str, data: bytes, *, eof: bool) -> None:  # noqa: B027 - not every executor has it
         """Hand input to the tasks of these ranks (idset text, or `all`)."""
 
+    def resize(self, jobid: int, ranks: str, rows: int, columns: int) -> None:  # noqa: B027 - not every executor has terminals
+        """The window of these ranks' terminals has so many rows and columns."""
+
     def set_expiration(self, jobid: int, expiration: float) -> None:  # noqa: B027
         """A running job's time limit has changed; 0 for none."""
 

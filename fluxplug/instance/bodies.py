@@ -95,13 +95,21 @@ class Memo(Struct, forbid_unknown_fields=True):
     volatile: bool = False
 
 
+class Window(Struct, forbid_unknown_fields=True):
+    """The size of a terminal, in characters."""
+
+    rows: Annotated[int, Meta(ge=1, le=65535)]
+    cols: Annotated[int, Meta(ge=1, le=65535)]
+
+
 class Input(Struct, forbid_unknown_fields=True):
-    """Data for the standard input of tasks; `encoding` is UTF-8 or base64."""
+    """Data for the standard input of tasks; `encoding` is UTF-8 or base64. `winsize` is what their terminals have from now on."""
 
     ranks: str = "all"
     data: str | None = None
     encoding: str = "UTF-8"
     eof: bool = False
+    winsize: Window | None = None
 
 
 class Wait(Struct, forbid_unknown_fields=True):

@@ -220,7 +220,8 @@ class JobApi:
             raise RequestError(errno.EPROTO, f"data: {error}") from None
         if data is None:
             data = (body.data or "").encode("utf-8", "surrogatepass")
-        await self.job_requests.input(self._id(request), body.ranks, data, eof=body.eof)
+        window = None if body.winsize is None else (body.winsize.rows, body.winsize.cols)
+        await self.job_requests.input(self._id(request), body.ranks, data, eof=body.eof, window=window)
         return answer({})
 
     async def result(self, request: Request) -> Response:

@@ -272,8 +272,10 @@ class JobRequests:
 
         await driver.call(note)
 
-    async def input(self, jobid: int, ranks: str, data: bytes, *, eof: bool) -> None:
-        """Hand data to the standard input of tasks."""
+    async def input(
+        self, jobid: int, ranks: str, data: bytes, *, eof: bool, window: tuple[int, int] | None = None
+    ) -> None:
+        """Hand data to the standard input of tasks, after a change of their terminals' `window` (rows, columns)."""
         if ranks != "all":
             try:
                 IDset(ranks)
@@ -286,7 +288,10 @@ class JobRequests:
             live = self.live(jobid)
             if live.document is None or driver.executor is None:
                 raise RequestError(errno.EAGAIN, "job is not running yet")
-            driver.executor.write(jobid, ranks, data, eof=eof)
+            if window is not None:
+                driver.executor.resize(jobid, ranks, *window)
+            if data or eof or window is None:
+                driver.executor.write(jobid, ranks, data, eof=eof)
 
         await driver.call(write)
 

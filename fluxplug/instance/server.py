@@ -14,6 +14,7 @@ import secrets
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,9 @@ async def _serve(config: Config, plugins: Plugins, options: Options, statedir: P
     loop = asyncio.get_running_loop()
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(signum, stop, signal.Signals(signum).name)
+    if options.command and sys.stdin is not None and sys.stdin.isatty():
+        # ^C on the terminal is the command's, as it is below a shell; where that ends of it, so does the instance.
+        loop.add_signal_handler(signal.SIGINT, lambda: None)
     app = make_app(instance, stop)
     try:
         listening = [unixsocket.listen(str(path))]

@@ -122,6 +122,7 @@ def _attached(prog: str, client: Client, ready: Ready) -> int:
     from fluxplug.cli.attach import Attachment  # noqa: PLC0415
 
     one = ready.args
+    _add_window(ready.jobspec)
     found = _submit(client, [ready])[0]["id"]
     if one.verbose:
         print(f"jobid: {_shown(found)}", file=sys.stderr)
@@ -143,6 +144,18 @@ def _attached(prog: str, client: Client, ready: Ready) -> int:
         event=getattr(one, "wait_event", None) or "finish",
         stdin=stdin,
     ).run()
+
+
+def _add_window(jobspec: JobspecV1) -> None:
+    """Let the terminal of a job that somebody is to sit at begin in the size of ours: the job may look before we can tell it."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        return
+    from fluxplug.cli.terminal import interactive_ranks, terminal_of, window  # noqa: PLC0415 - only where there is a terminal
+
+    if interactive_ranks(jobspec.jobspec):
+        size = window(terminal_of(sys.stdin))
+        if size is not None:
+            jobspec.setattr_shell_option("pty.winsize", size)
 
 
 def _followed(prog: str, client: Client, args: Namespace, jobs: list[Ready], sinks: _Sinks) -> int:

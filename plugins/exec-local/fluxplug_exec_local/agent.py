@@ -243,7 +243,7 @@ class Agent:
     def _end(self) -> None:
         for task in list(self.tasks.values()):
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(task.pid, signal.SIGKILL)
+                os.killpg(task.group, signal.SIGKILL)
         self.leftovers.sweep(everything=True)
         self.workdirs.remove()
         self.cgroups.tidy()

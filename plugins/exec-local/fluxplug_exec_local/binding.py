@@ -19,10 +19,14 @@ _NO_FILE = resource.RLIMIT_NOFILE
 class Binding:
     """Of the tasks of one job on this host. Raises ValueError for a map that is none."""
 
-    __slots__ = ("_cores", "_gpus")
+    __slots__ = ("_cores", "_gpus", "dry_run", "verbose")
 
     def __init__(self, job: Job, ntasks: int) -> None:
         node = job.nodes[job.index]
+        given = str(job.options.get("cpu-affinity", "on")).split(",")
+        #: Whether the job wants to be told which cores its tasks get, and whether that is all that it wants.
+        self.dry_run = "dry-run" in given
+        self.verbose = self.dry_run or "verbose" in given
         self._cores = _core_sets(job, node[2], ntasks)
         self._gpus = _gpu_texts(_option(job, "gpu-affinity"), node[3], ntasks)
 
@@ -79,8 +83,8 @@ def _core_sets(job: Job, cores: str, ntasks: int) -> list[frozenset[int]] | None
 
 def _option(job: Job, name: str) -> str:
     option = str(job.options.get(name, "on"))
-    for prefix in ("verbose,", "dry-run,"):
-        option = option.removeprefix(prefix)
+    while option.startswith(("verbose,", "dry-run,")):
+        option = option.partition(",")[2]
     if option not in ("on", "off", "per-task") and not option.startswith("map:"):
         raise ValueError(f"{name} must be on, off, per-task or map:LIST, not {option!r}")
     return option

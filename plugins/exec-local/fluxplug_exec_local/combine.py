@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fluxplug.exec import EXEC_LOG, INPUT_LOG, OUTPUT_LOG, Ended, Entry, Raised, Started
 from fluxplug.values.jobid import id_encode
+from fluxplug_exec_local.limit import OutputLimit
 from fluxplug_exec_local.protocol import BEGUN, ENDED, ENTRY, RAISED, RUNNING, TASK_EXIT, TIMED_OUT
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ class Tracked:
     """One job between its launch and the moment its end is stored. `ranks` are those of its hosts, in order."""
 
     __slots__ = (
-        "begun", "ended", "exited", "expiration", "gone", "index", "job", "jobid", "lost", "pmi", "ranks", "running", "status", "statuses",
-        "stopped", "timed_out", "unclear",
+        "begun", "ended", "exited", "expiration", "gone", "index", "job", "jobid", "limit", "lost", "pmi", "ranks", "running", "status",
+        "statuses", "stopped", "timed_out", "unclear",
     )  # fmt: skip
 
     def __init__(self, job: Launch, ranks: Sequence[int]) -> None:
@@ -38,6 +39,7 @@ class Tracked:
         self.index = {rank: i for i, rank in enumerate(ranks)} if len(ranks) > 1 else {ranks[0]: 0}
         self.begun = self.exited = self.timed_out = self.lost = self.ended = False
         self.running = 0
+        self.limit: OutputLimit | None = None
         self.gone: set[int] = set()
         #: Ranks whose agents have yet to say what they know of the job, which runs since before this server.
         self.unclear: set[int] = set()
@@ -64,7 +66,10 @@ class Tracked:
         time = report[2]
         jobid = self.jobid
         if kind == ENTRY:
-            out.append(Entry(time, jobid, _LOG_NAMES[report[3]], report[4], report[5]))
+            if len(self.ranks) > 1 and report[4] == "data" and report[3] == 0:
+                self._add_output(time, report[5], out)
+            else:
+                out.append(Entry(time, jobid, _LOG_NAMES[report[3]], report[4], report[5]))
         elif kind == BEGUN:
             if not self.begun:
                 self._begin(time, out, report[3])
@@ -139,6 +144,15 @@ class Tracked:
         if self.running < len(self.ranks):
             return None
         return ("go",)
+
+    def _add_output(self, time: float, context: dict[str, Any], out: list[Report]) -> None:
+        if self.limit is None:
+            self.limit = OutputLimit(self.job.jobspec)
+        kept, said = self.limit.cut(context)
+        if kept is not None:
+            out.append(Entry(time, self.jobid, OUTPUT_LOG, "data", kept))
+        if said:
+            out.append(Entry(time, self.jobid, OUTPUT_LOG, "log", {"rank": 0, "level": 4, "message": said}))
 
     def _leave(self, rank: int, status: int) -> None:
         self.gone.add(rank)

@@ -155,6 +155,9 @@ class Local(Executor):
         for i, link in enumerate(self._links_of(jobid)):
             link.send_or_keep("write", jobid, ranks, data, eof, i == 0)
 
+    def resize(self, jobid: int, ranks: str, rows: int, columns: int) -> None:
+        self._tell(jobid, "resize", ranks, rows, columns)
+
     def set_expiration(self, jobid: int, expiration: float) -> None:
         tracked = self._jobs.get(jobid)
         if tracked is not None:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from fluxplug.values.jobid import id_encode
 from fluxplug_exec_local import cgroup, launch
+from fluxplug_exec_local import options as shell_options
 from fluxplug_exec_local.protocol import ENDED, ENTRY, RAISED, RUNNING, TASK_EXIT, TIMED_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fluxplug_exec_local.agent import Agent
+    from fluxplug_exec_local.options import Pty
     from fluxplug_exec_local.pmi import Pmi
     from fluxplug_exec_local.streams import Stream
     from fluxplug_exec_local.task import Task
@@ -37,6 +39,7 @@ class Job:
         "expiration",
         "f58",
         "first_exit",
+        "group",
         "held",
         "index",
         "input_begun",
@@ -53,6 +56,7 @@ class Job:
         "options",
         "output_left",
         "pmi",
+        "pty",
         "size",
         "started",
         "status",
@@ -102,6 +106,9 @@ class Job:
         #: What came while the job waited for its turn.
         self.early: list[tuple[str, list[Any]]] = []
         self.pmi: Pmi | None = None
+        self.pty: Pty | None = None
+        #: The process group that its tasks share; 0 where each has one of its own.
+        self.group = 0
         self.limits: dict[int, int] | None = None
         #: The number of the batch that told of: begin, start, first exit, time limit, end. 0 for not yet.
         self.marks = [0, 0, 0, 0, 0]
@@ -137,7 +144,7 @@ class Job:
         if left < 0:
             return b""
         self.output_left[stream] = -1
-        self.log(4, f"{stream}: output limit of {launch.output_limit(self)} bytes reached, the rest is dropped")
+        self.log(4, shell_options.limit_text(stream, shell_options.output_limit(self.options)))
         return data[:left]
 
     def output(self, stream: str, rank: str, data: str, encoding: str = "") -> None:
@@ -188,6 +195,8 @@ class Job:
             self.stop(message[2])
         elif op == "write":
             launch.write(self, message[2], message[3], eof=message[4], log=message[5])
+        elif op == "resize":
+            launch.resize(self, message[2], message[3], message[4])
         elif op == "expiration":
             expiration = message[2] and message[2] - self.agent.skew
             if expiration == self.expiration:
@@ -199,6 +208,9 @@ class Job:
             held, self.held = self.held, []
             for stream in held:
                 self.agent.watch(stream.fd, stream.ready)
+            for task in self.tasks:
+                if task.terminal is not None and task.status is not None:
+                    task.terminal.hang_up()
         elif op == "exited":
             self._exited_first()
         elif op == "pmi" and self.pmi is not None:
@@ -211,10 +223,12 @@ class Job:
 
     def kill(self, signum: int) -> None:
         """Signal the process group of each task that runs, or whose output is still held open by a process of its group."""
+        done = 0
         for task in self.tasks:
-            if task.pid and (task.status is None or task.streams):
+            if task.group != done and (task.status is None or task.streams):
+                done = self.group
                 with suppress(ProcessLookupError, PermissionError):
-                    os.killpg(task.pid, signum)
+                    os.killpg(task.group, signum)
 
     def stop(self, reason: str) -> None:
         """End the job: SIGTERM, or what the site has chosen for the time limit, and SIGKILL after the grace period."""
@@ -261,9 +275,9 @@ class Job:
 
     def task_exiting(self, task: Task) -> None:
         """A task has ended, and its pid is still its own: the moment to signal the rest of its group when nothing holds its output."""
-        if not task.streams or self.stopping:
+        if (task.terminal is not None or not task.streams or self.stopping) and (not self.group or self.live == 1):
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(task.pid, signal.SIGKILL)
+                os.killpg(task.group, signal.SIGKILL)
 
     def task_exited(self, task: Task, status: int) -> None:
         """A task's wait status is known."""
@@ -286,6 +300,8 @@ class Job:
                 self.stop("exec")
             elif self.live or len(self.nodes) > 1:
                 self._exited_first()
+        if task.terminal is not None:
+            task.terminal.hang_up()
         self.end_if_done()
 
     def _tell_of_memory(self) -> None:
@@ -297,7 +313,7 @@ class Job:
 
     def _exited_first(self) -> None:
         if self.live and self.exit_timeout is None:
-            self.exit_timeout = launch.exit_timeout(self)
+            self.exit_timeout = shell_options.exit_timeout(self.options)
             if self.exit_timeout >= 0:
                 self.agent.at(self.agent.now() + self.exit_timeout, self._too_long)
 

@@ -3,35 +3,26 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 
-from fluxplug.values.duration import parse_fsd
 from fluxplug.values.idset import IDset
 from fluxplug.values.jobid import id_encode
+from fluxplug_exec_local import options
 from fluxplug_exec_local.binding import Binding, rlimits
 from fluxplug_exec_local.environment import expand, job_environment
 from fluxplug_exec_local.layout import lay_out
 from fluxplug_exec_local.protocol import BEGUN
 from fluxplug_exec_local.redirect import STREAMS, Redirect
-from fluxplug_exec_local.spawn import spawn
+from fluxplug_exec_local.spawn import adjust_oom, spawn
 from fluxplug_exec_local.stdin import Stdin
 from fluxplug_exec_local.streams import Stream
 from fluxplug_exec_local.task import Task
 
 if TYPE_CHECKING:
     from fluxplug_exec_local.job import Job
-
-#: A single-user instance keeps as much output of a job as this.
-DEFAULT_OUTPUT_LIMIT = 1 << 30
-DEFAULT_EXIT_TIMEOUT = 30.0
-#: How long before the time limit the signal of `--signal` comes.
-DEFAULT_TIMELEFT = 60.0
-
-_SIZES = {"": 1, "k": 1 << 10, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 def start(job: Job) -> None:
@@ -42,9 +33,12 @@ def start(job: Job) -> None:
         job.name = (job.system.get("job") or {}).get("name") or os.path.basename(command[0])  # noqa: PTH119
         layout = lay_out(job.nodes, job.index, job.nslots, job.jobspec, job.options)
         job.size = layout.size
-        limit = output_limit(job)
-        exit_timeout(job)
-        warning(job)
+        limit = options.output_limit(job.options)
+        options.exit_timeout(job.options)
+        options.warning(job.options)
+        job.pty = options.pty(job.options)
+        oom = options.oom_adjust(job.options)
+        idle = list(options.idle(job.options)) if job.index == 0 else []
         binding = Binding(job, len(layout.mine))
         job.limits = rlimits(job.options.get("rlimit"), job.agent.nofile)
     except (ValueError, KeyError, TypeError, OSError) as error:
@@ -52,6 +46,8 @@ def start(job: Job) -> None:
         job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)
         return
     _begin(job, layout.size)
+    for text in idle:
+        job.log(4, text)
     agent = job.agent
     job.output_left = {"stdout": limit, "stderr": limit}
     task = None
@@ -61,19 +57,26 @@ def start(job: Job) -> None:
         _enter(job)
         redirect.open()
         shared = job_environment(job)
-        if job.options.get("pmi", "simple") != "off":
+        if options.pmi_wanted(job.options):
             from fluxplug_exec_local.pmi import Pmi  # noqa: PLC0415 - not every job needs it
 
             job.pmi = Pmi(job, layout.blocks, len(layout.mine))
         limits = agent.limits_of(job)
         job.cgroup = agent.cgroups.enter(f"job-{agent.rank}-{id_encode(job.jobid, 'f58plain')}", limits)
+        usual = None
         try:
+            if oom is not None:
+                usual = adjust_oom(oom)
+                if usual is None:
+                    job.log(4, f"shell option oom.adjust={oom} has no effect: the kernel does not allow it")
             for localid, rank in enumerate(layout.mine):
                 task = Task(job, rank, localid)
                 _start_task(job, task, command, shared, redirect, binding)
         finally:
             if job.cgroup:
                 agent.cgroups.leave(job.cgroup, limits)
+            if usual is not None:
+                adjust_oom(usual)
     except (OSError, ValueError) as error:
         if task is None or isinstance(error, ValueError):
             job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)
@@ -112,7 +115,12 @@ def _enter(job: Job) -> None:
 
 
 def _start_task(  # noqa: PLR0917
-    job: Job, task: Task, command: list[str], shared: dict[str, str], redirect: Redirect, binding: Binding
+    job: Job,
+    task: Task,
+    command: list[str],
+    shared: dict[str, str],
+    redirect: Redirect,
+    binding: Binding,
 ) -> None:
     agent = job.agent
     rank, localid = task.rank, task.localid
@@ -125,20 +133,35 @@ def _start_task(  # noqa: PLR0917
     binding.set_gpus(env, localid)
     for name, template in (job.options.get("env-expand") or {}).items():
         env[name] = expand(template, job, rank, localid)
+    pty = job.pty if job.pty is not None and job.pty.has(rank) else None
     theirs: list[int] = []  # the task's ends of pipes: not the agent's any more, whatever comes
     ours: list[int] = []
     piped = []
     stdin = pmi = -1
+    terminal = ""
     try:
         if redirect.stdin:
             fds = [redirect.open_stdin(rank, localid)]
             theirs.append(fds[0])
-        else:
+        elif pty is None:
             read_end, stdin = os.pipe()
             fds = [read_end]
             theirs.append(read_end)
             ours.append(stdin)
-        for name in STREAMS:
+        else:
+            fds = [-1]
+        if pty is not None:
+            from fluxplug_exec_local import terminal as terminals  # noqa: PLC0415 - few jobs have one
+
+            shown, behind, terminal = terminals.open_terminal(pty)
+            ours += (shown, behind)
+            target = redirect.target("stdout", rank, localid, piped=True)
+            if not redirect.stdin:
+                stdin = os.dup(shown)
+                ours.append(stdin)
+            if pty.interactive:
+                env["FLUX_TERMINUS_SESSION"] = str(localid)
+        for name in STREAMS if pty is None else ():
             target = redirect.target(name, rank, localid)
             if target.file is not None and target.direct:
                 fds.append(target.file.fd)
@@ -157,8 +180,18 @@ def _start_task(  # noqa: PLR0917
             env["PMI_FD"] = "3"
             env["PMI_RANK"] = str(rank)
             env["PMI_SIZE"] = str(job.size)
+        cores = binding.cores(localid)
+        bound = None if binding.dry_run else cores
         task.pid = spawn(
-            argv, env, fds, passed, limits=job.limits, cores=binding.cores(localid), umask=job.system.get("umask")
+            argv,
+            env,
+            fds,
+            passed,
+            terminal=terminal,
+            group=None if pty is not None or not job.options.get("nosetpgrp") else job.group,
+            limits=job.limits,
+            cores=bound,
+            umask=job.system.get("umask"),
         )
     except BaseException:
         for fd in ours:
@@ -170,64 +203,64 @@ def _start_task(  # noqa: PLR0917
     agent.tasks[task.pid] = task
     job.tasks.append(task)
     job.live += 1
-    if stdin >= 0:
-        task.stdin = Stdin(agent, stdin)
+    task.group = task.pid
+    if pty is not None:
+        task.terminal = terminals.Terminal(agent, job, str(rank), shown, behind, target)
+        _follow(job, task, task.terminal, hold=target.hold)
+        if stdin >= 0:
+            task.stdin = terminals.Typing(agent, stdin)
+    else:
+        if job.options.get("nosetpgrp"):
+            job.group = task.group = job.group or task.pid
+        if stdin >= 0:
+            task.stdin = Stdin(agent, stdin)
     if job.pmi is not None:
         task.pmi = job.pmi.join(task, pmi)
     for name, fd, target in piped:
         stream = Stream(agent, job, name, str(rank), fd, lines=target.lines, file=target.file, label=target.label)
-        task.streams.append(stream)
-        job.open += 1
-        if target.hold:
-            job.held.append(stream)
-        else:
-            agent.watch(fd, stream.ready)
+        _follow(job, task, stream, hold=target.hold)
+    if binding.verbose or job.options.get("verbose"):
+        where = "any core" if cores is None else f"core(s) {IDset(cores)}" + " (not bound)" * binding.dry_run
+        job.log(6, f"task {rank}: pid {task.pid}, {where}: {' '.join(argv)}")
+
+
+def _follow(job: Job, task: Task, stream: Stream, *, hold: bool) -> None:
+    """Read what a task writes, or wait with that for the server's word."""
+    task.streams.append(stream)
+    job.open += 1
+    if hold:
+        job.held.append(stream)
+    else:
+        job.agent.watch(stream.fd, stream.ready)
 
 
 def arm(job: Job) -> None:
     """Set the timers of a job's time limit."""
     agent = job.agent
     agent.at(job.expiration, job.expire, job.expiration)
-    wanted = warning(job)
+    wanted = options.warning(job.options)
     if wanted is not None:
         signum, before = wanted
         agent.at(job.expiration - before, job.warn, job.expiration, signum)
 
 
-def warning(job: Job) -> tuple[int, float] | None:
-    """The signal that the job wants before its time limit, and how many seconds before. Raises ValueError for what is neither."""
-    wanted = job.options.get("signal")
-    if not wanted:
-        return None
-    wanted = wanted if isinstance(wanted, dict) else {}
-    return int(wanted.get("signum", signal.SIGUSR1)), _seconds(wanted.get("timeleft", DEFAULT_TIMELEFT))
-
-
-def exit_timeout(job: Job) -> float:
-    """Seconds that tasks may go on after the first has exited; below 0 for as long as they like."""
-    value = job.options.get("exit-timeout", DEFAULT_EXIT_TIMEOUT)
-    return -1.0 if value == "none" else _seconds(value)
-
-
-def output_limit(job: Job) -> int:
-    """The most bytes of each output stream that are logged. Raises ValueError for a size that is none."""
-    given = (job.options.get("output") or {}).get("limit", DEFAULT_OUTPUT_LIMIT)
-    if isinstance(given, int):
-        return given
-    number, unit = (given[:-1], given[-1]) if given and given[-1] in _SIZES else (given, "")
-    return int(float(number) * _SIZES[unit])
-
-
 def write(job: Job, ranks: str, data: bytes, *, eof: bool, log: bool) -> None:
     """Input for the tasks of these ranks (idset text or `all`); `log` where this host is the one that writes it down."""
-    wanted = None
-    if ranks != "all":
-        wanted = IDset(ranks)
-    if log:
+    wanted = None if ranks == "all" else IDset(ranks)
+    # Passwords are typed at terminals.
+    if log and not (job.pty is not None and job.pty.interactive):
         log_input(job, ranks, data, eof=eof)
     for task in job.tasks:
         if task.stdin is not None and (wanted is None or task.rank in wanted):
             task.stdin.write(data, eof=eof)
+
+
+def resize(job: Job, ranks: str, rows: int, columns: int) -> None:
+    """Change the window of these ranks' terminals."""
+    wanted = None if ranks == "all" else IDset(ranks)
+    for task in job.tasks:
+        if task.terminal is not None and (wanted is None or task.rank in wanted):
+            task.terminal.resize(rows, columns)
 
 
 def log_input(job: Job, ranks: str, data: bytes, *, eof: bool) -> None:
@@ -245,9 +278,3 @@ def log_input(job: Job, ranks: str, data: bytes, *, eof: bool) -> None:
     if eof:
         context["eof"] = True
     job.entry(1, "data", context)
-
-
-def _seconds(value: Any) -> float:
-    if isinstance(value, (int, float)):
-        return float(value)
-    return parse_fsd(value)

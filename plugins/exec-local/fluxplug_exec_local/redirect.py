@@ -102,10 +102,13 @@ class Redirect:
             own = given.get(name) or {}
             # Without a type of its own, stderr goes where stdout goes.
             where = own if "type" in own or name == "stdout" else first
+            kind = where.get("type", "kvs")
+            if kind not in ("kvs", "file", "term"):
+                raise ValueError(f"output.{name}.type must be kvs, file or term, not {kind!r}")
             buffer = (own.get("buffer") or {}).get("type", "line" if name == "stdout" else "none")
             if buffer not in ("line", "none"):
                 raise ValueError(f"output.{name}.buffer.type must be none or line, not {buffer!r}")
-            path = str(where["path"]) if where.get("type") == "file" else ""
+            path = str(where["path"]) if kind == "file" else ""
             self._settings[name] = _Setting(path, bool(where.get("label")), buffer == "line")
             if path:
                 self._announce(name, path)
@@ -118,8 +121,8 @@ class Redirect:
         except OSError as error:
             raise ValueError(f"{path}: {error.strerror}") from error
 
-    def target(self, name: str, rank: int, localid: int) -> Target:
-        """Where a stream of a task goes. Raises ValueError where its file cannot be opened."""
+    def target(self, name: str, rank: int, localid: int, *, piped: bool = False) -> Target:
+        """Where a stream of a task goes; `piped`: through the agent, whatever it is. Raises ValueError where its file cannot be opened."""
         if self._settings is None:
             return _LOGGED[name]
         setting = self._settings[name]
@@ -137,7 +140,7 @@ class Redirect:
                 file = self._files[path] = OutputFile(path, truncate=truncate)
             except OSError as error:
                 raise ValueError(f"{path}: {error.strerror}") from error
-        direct = alone and not setting.label
+        direct = alone and not setting.label and not piped
         if not direct:
             file.acquire()
         hold = shared and job.index > 0 and self._truncate

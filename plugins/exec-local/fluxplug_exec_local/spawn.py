@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fluxplug.clock import stopwatch
 
@@ -67,32 +67,46 @@ def spawn(
     fds: Sequence[int],
     pmi: int,
     *,
+    terminal: str = "",
+    group: int | None = None,
     limits: Mapping[int, int] | None = None,
     cores: frozenset[int] | None = None,
     umask: int | None = None,
 ) -> int:
     """Start a process in a session of its own, in the agent's present folder; its pid.
 
-    `fds` become 0, 1, 2; `pmi` (or -1) becomes descriptor 3. `limits` are soft limits. Raises OSError as exec did.
+    `fds` become 0, 1, 2; `pmi` (or -1) becomes descriptor 3. `limits` are soft limits. The terminal at the path `terminal` becomes the session's;
+    then `fds` has only the descriptor of 0, or -1 for the terminal. With a `group` (0 for a new one) it gets no session, and joins that process group.
+    Raises OSError as exec did.
     """
     path = find_command(argv[0], env)
-    actions = [(os.POSIX_SPAWN_DUP2, fds[0], 0), (os.POSIX_SPAWN_DUP2, fds[1], 1), (os.POSIX_SPAWN_DUP2, fds[2], 2)]
+    actions: list[tuple[Any, ...]]
+    if terminal:
+        # What a leader of a session without a terminal opens becomes its terminal; file actions come after setsid.
+        actions = [
+            (os.POSIX_SPAWN_OPEN, 1, terminal, os.O_RDWR, 0),
+            (os.POSIX_SPAWN_DUP2, fds[0] if fds[0] >= 0 else 1, 0),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ]
+    else:
+        actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(fds)]
     if pmi >= 0:
         actions.append((os.POSIX_SPAWN_DUP2, pmi, _PMI_FD))
     saved_limits = _limit(limits) if limits else None
     saved_cores = os.sched_getaffinity(0) if cores else None
     saved_umask = os.umask(umask) if umask is not None else None
+    begin: dict[str, Any] = {"setsid": True} if group is None else {"setpgroup": group}
     try:
         if cores:
             os.sched_setaffinity(0, cores)
         try:
-            return os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_RESET)
+            return os.posix_spawn(path, argv, env, file_actions=actions, **begin, setsigmask=(), setsigdef=_RESET)
         except OSError as error:
             if error.errno != errno.ENOEXEC:
                 raise
         # A script without a first line that names its interpreter is the shell's.
         shell = ["/bin/sh", path, *argv[1:]]
-        return os.posix_spawn(shell[0], shell, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=_RESET)
+        return os.posix_spawn(shell[0], shell, env, file_actions=actions, **begin, setsigmask=(), setsigdef=_RESET)
     finally:
         if saved_umask is not None:
             os.umask(saved_umask)
@@ -101,6 +115,17 @@ def spawn(
         if saved_limits:
             for which, pair in saved_limits:
                 resource.setrlimit(which, pair)
+
+
+def adjust_oom(value: int) -> int | None:
+    """Set the `oom_score_adj` of this process, which its children inherit; what it was, None where the kernel refuses."""
+    try:
+        with open("/proc/self/oom_score_adj", "r+b", buffering=0) as file:  # noqa: PTH123 - pathlib is not loaded in an agent
+            old = int(file.read())
+            file.write(b"%d" % value)
+    except OSError:
+        return None
+    return old
 
 
 def _limit(limits: Mapping[int, int]) -> list[tuple[int, tuple[int, int]]]:

@@ -1,11 +1,13 @@
 """A live instance: real processes, pretended ones, submissions, listings. Each figure beside a peer or bound measured in the same run.
 
-Peer of processes: `xargs -P2` running the same command as often. Bound of durable submissions: one fsync of the disk that the store lies on.
+Peer of processes: `xargs -P2` running the same command as often. Bound of durable submissions: one fsync of the disk that the store lies on,
+and of a slow one, which is made of it.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -30,9 +32,10 @@ def jobspec(command: list[str], **system: Any) -> dict[str, Any]:
 class Running:
     """An instance for as long as a block lasts."""
 
-    def __init__(self, *options: str, statedir: str | None = None) -> None:
+    def __init__(self, *options: str, statedir: str | None = None, preload: str = "") -> None:
         words = [*FLUXPLUG, "start", *options, *(["--statedir", statedir] if statedir else [])]
-        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+        env = {**os.environ, "LD_PRELOAD": preload} if preload else None
+        self.process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=env)
         assert self.process.stdout is not None
         self.uri = self.process.stdout.readline().strip()
 
@@ -67,6 +70,42 @@ def fsync_seconds(folder: str) -> float:
             os.fsync(file.fileno())
             times.append(stopwatch() - start)
     return sorted(times)[25]
+
+
+SLOW_DISK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+
+static int later(const char *name, int fd)
+{
+    struct timespec left = {0, 5000000};
+    nanosleep(&left, 0);
+    return ((int (*)(int))dlsym(RTLD_NEXT, name))(fd);
+}
+
+int fsync(int fd) { return later("fsync", fd); }
+int fdatasync(int fd) { return later("fdatasync", fd); }
+"""
+"""A library that makes each fsync take 5 ms longer, as on a disk without a cache that survives a loss of power."""
+
+
+def slow_disk(folder: str) -> str:
+    """Build it; its path, or the empty text where there is no C compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return ""
+    Path(folder, "slow.c").write_text(SLOW_DISK, encoding="ascii")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", f"{folder}/slow.so", f"{folder}/slow.c", "-ldl"], check=True)
+    return f"{folder}/slow.so"
+
+
+def fsync_seconds_under(preload: str, folder: str) -> float:
+    """`fsync_seconds` as a process with that library finds it."""
+    code = "import sys, instance; print(instance.fsync_seconds(sys.argv[1]))"
+    env = {**os.environ, "LD_PRELOAD": preload}
+    done = subprocess.run([sys.executable, "-c", code, folder], cwd=Path(__file__).parent, env=env, stdout=subprocess.PIPE, check=True)  # fmt: skip
+    return float(done.stdout)
 
 
 def submit_each(client: Any, spec: dict[str, Any], number: int) -> float:
@@ -121,6 +160,14 @@ def measure(*, quick: bool = False) -> dict[str, Any]:
             disk = (before + fsync_seconds(folder)) / 2
         beside = {"fsync_ms": round(1000 * disk, 3), "ratio": round(took / disk, 2)}
         row("one submit after another, power", 1000 * took, "ms", "1.5 fsync", **beside)
+    with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
+        preload = slow_disk(folder)
+        if preload:
+            disk = fsync_seconds_under(preload, folder)
+            with Running("--nodes", "1", statedir=f"{folder}/state", preload=preload) as client:
+                took = submit_each(client, spec, 20 if quick else 200)
+            beside = {"fsync_ms": round(1000 * disk, 3), "ratio": round(took / disk, 2)}
+            row("the same, each fsync 5 ms longer", 1000 * took, "ms", "1.5 fsync", **beside)
     number = 2_000 if quick else 100_000
     with Running("--nodes", "10", "--cores", "4", "--executor", "pretend") as client:
         waiting = jobspec(["true"], duration=3600, exec={"test": {"run_duration": "1h"}})

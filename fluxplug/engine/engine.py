@@ -65,7 +65,8 @@ class Engine(Moves):
         self.clock = clock if clock is not None else ManualClock()
         self.queues = {name: QueueState(name, policy, depth) for name, (policy, depth) in queues.items()}
         self._states = tuple(self.queues.values())
-        self._runs = [(state, Pass(self, state)) for state in self._states]
+        for state in self._states:
+            state.run = Pass(self, state)
         self.jobs: dict[int, Job] = {}
         self.running: dict[int, Job] = {}
         self.parked: dict[int, Job] = {}
@@ -448,7 +449,7 @@ class Engine(Moves):
         """
         late = False
         giving: QueueState | None = None
-        for state, run in self._runs:
+        for state in self._states:
             if not (state.wanted or (state.dues and state.next_due() <= now)):
                 continue
             state.wanted = False
@@ -459,6 +460,7 @@ class Engine(Moves):
             self.passes += 1
             if self._begin_pass is not None:
                 self._begin_pass(state.name, now)
+            run = state.run
             run.begin(now, freed=freed)
             yield from state.policy.schedule(run)
             pending.overtakers.clear()

@@ -163,7 +163,8 @@ class Moves:
         if job.urgency != HOLD and not job.suspended:
             state = self.queues[job.queue]
             state.pending.add(job, (-job.priority, job.submitted, job.sequence))
-            state.wanted = True
+            if not state.wanted:
+                state.wanted = state.policy.heeds(state.run, job)
 
     def _leave(self, job: Job, *, for_good: bool = True) -> None:
         """Take a job out of the pending queue, with its promise; nothing happens to one that is not in it.

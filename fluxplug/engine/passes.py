@@ -80,6 +80,11 @@ class Pass:
     def reservations(self) -> int:
         return len(self._state.pending.reserved)
 
+    def hopeless(self, job: Job) -> bool:
+        pending = self._state.pending
+        last = pending.last_reserved
+        return (last is None or (job.key is not None and last < job.key)) and pending.refused(job, self._engine.gain)
+
     def start(self, job: Job) -> bool:
         engine = self._engine
         if job.key is None or (job.refused == engine.gain and job.reserved is None):

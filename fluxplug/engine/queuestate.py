@@ -12,6 +12,7 @@ from fluxplug.engine.queue import PendingQueue
 
 if TYPE_CHECKING:
     from fluxplug.engine.job import Job
+    from fluxplug.engine.passes import Pass
     from fluxplug.policy import QueuePolicy
 
 
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 class QueueState:
     """One queue: its policy, its pending jobs, and whether a pass could achieve anything.
 
-    `depth` bounds how many pending jobs a pass looks at; None for all. No pass runs over a queue that is `stopped`.
+    `depth` bounds how many pending jobs a pass looks at; None for all. No pass runs over a queue that is `stopped`. The engine sets `run`,
+    the pass that each of the queue's passes is.
     """
 
     name: str
@@ -29,6 +31,7 @@ class QueueState:
     wanted: bool = False
     dues: list[tuple[float, int, Job]] = field(factory=list)
     stopped: bool = False
+    run: Pass = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.pending = PendingQueue(self.name)

@@ -51,6 +51,9 @@ class SchedulingPass(Protocol):
     def reservations(self) -> int:
         """How many jobs of the queue have a reservation."""
 
+    def hopeless(self, job: Job) -> bool:
+        """Whether a job is behind every reservation of the queue, and it is known that it cannot start now. O(1)."""
+
     def start(self, job: Job) -> bool:
         """Start the job now if that breaks no promise to another. False (with the reason kept) if not."""
 
@@ -92,6 +95,14 @@ class QueuePolicy(ABC):
 
     def __init__(self, config: Any = None) -> None:
         self.config = config
+
+    def heeds(self, pass_: SchedulingPass, job: Job) -> bool:
+        """Whether a job that has just become eligible calls for a pass; False where one could do nothing.
+
+        A saving, for policies of queues that have no room left: nothing but `reservations` and `hopeless` may be asked of `pass_`.
+        """
+        del pass_, job
+        return True
 
     @abstractmethod
     def schedule(self, pass_: SchedulingPass) -> Iterable[None]:

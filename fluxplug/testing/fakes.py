@@ -91,6 +91,10 @@ class FakePass:
         """The promised starts, by job id."""
         return dict(self.pool.reservations())
 
+    def hopeless(self, job: Job) -> bool:
+        last = max((other.key for other in self.pending if other.reserved is not None and other.key), default=())
+        return job.key is not None and last < job.key and self.pool.rooms([job.request])[0] < (job.limit or math.inf)
+
     def start(self, job: Job) -> bool:
         if job.key is None:
             return False

@@ -17,6 +17,8 @@ from fluxplug.policy import QueuePolicy, SchedulingPass
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fluxplug.engine.job import Job
+
 
 class Backfill(QueuePolicy):
     """The loop: keep up to `depth` promises, to the first blocked jobs; whoever breaks none of them may start at once.
@@ -26,6 +28,9 @@ class Backfill(QueuePolicy):
 
     depth = 1
     steadfast = False
+
+    def heeds(self, pass_: SchedulingPass, job: Job) -> bool:
+        return pass_.reservations < self.depth or not pass_.hopeless(job)
 
     def schedule(self, pass_: SchedulingPass) -> Iterator[None]:
         pass_.yield_to_overtakers(strict=self.steadfast)

@@ -19,6 +19,7 @@ from fluxplug.instance.errors import RequestError
 from fluxplug.instance.jobapi import JobApi
 from fluxplug.instance.jobrequests import parse_id
 from fluxplug.instance.store import INSTANCE, StoreError
+from fluxplug.instance.streams import CLOSING_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -162,6 +163,8 @@ def make_app(instance: Instance, stop: Callable[[str, bool], None]) -> Starlette
 
     def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def run(request: Request) -> Response:
+            if instance.streams.closing.is_set():
+                return failure(errno.ESHUTDOWN, CLOSING_TEXT)
             try:
                 return await handler(api, request)
             except RequestError as error:

@@ -148,7 +148,7 @@ def _map(args: Namespace) -> tuple[TaskMap, list[str]]:
         except FluxplugError:
             raise CommandError(f"{args.map!r}: neither a job id nor a task map") from None
     client = connect(args)
-    for event in client.stream(f"{path}/guest.exec.eventlog", follow=True):
+    for event in client.stream(f"{path}/guest.exec.eventlog", resume=True, follow=True):
         if event["name"] == "shell.start":
             return TaskMap.from_document(event["context"]["taskmap"]), _hosts(client, path)
     raise CommandError("the job has no task map: its tasks never started")

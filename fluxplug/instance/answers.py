@@ -26,7 +26,7 @@ T = TypeVar("T")
 STATUS = {
     errno.EINVAL: 400, errno.EPROTO: 400, errno.EPERM: 403, errno.EACCES: 403, errno.ENOENT: 404, errno.ECHILD: 404, errno.ETIMEDOUT: 408,
     errno.EEXIST: 409, errno.EAGAIN: 409, errno.E2BIG: 413, errno.EUSERS: 429, errno.ENOSPC: 503, errno.ESHUTDOWN: 503,
-    errno.ENOBUFS: 503,
+    errno.ENOBUFS: 503, errno.EHOSTUNREACH: 503,
 }  # fmt: skip
 
 

@@ -241,6 +241,10 @@ class JobApi:
         waiting = self.job_requests.wait(None if body.id is None else parse_id(body.id))
         return answer(await while_connected(request, waiting, self.streams.closing))
 
+    async def hostpids(self, request: Request) -> Response:
+        found = await self.job_requests.processes(self._id(request))
+        return answer({"tasks": [task._asdict() for task in found]})
+
     async def explain(self, request: Request) -> Response:
         return answer(self.job_requests.explain(self._id(request)))
 

@@ -46,6 +46,7 @@ _MEMBERS = {
     "/v1/jobs/{id}/urgency": ["urgency"],
     "/v1/jobs/{id}/result": ["id", "result", "t_submit", "exception_occurred"],
     "/v1/jobs/{id}/explain": ["id", "state", "reason", "text"],
+    "/v1/jobs/{id}/hostpids": ["tasks"],
     "/v1/wait": ["id", "success", "errstr"],
     "/v1/resources": ["all", "down", "allocated"],
     "/v1/resources/status": ["R", "online", "offline", "offline_reasons", "exclude", "torpid", "housekeeping", "allocated", "drain"],

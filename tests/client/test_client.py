@@ -381,8 +381,8 @@ CLOSING = '{"error": {"errno": 108, "message": "the server is being shut down"}}
 
 
 def test_a_server_that_is_shut_down_says_so(server, client):
+    server.script = [[STREAM, chunk('{"n": 1}\n' + CLOSING + "\n"), b"0\r\n\r\n"]]
     with pytest.raises(ConnectionFailedError, match="shut down"):
-        server.script = [[STREAM, chunk('{"n": 1}\n' + CLOSING + "\n"), b"0\r\n\r\n"]]
         list(client.stream("/x"))
     server.script = [
         [STREAM, chunk('{"n": 1}\n' + CLOSING + "\n"), b"0\r\n\r\n"],

@@ -13,6 +13,7 @@
     ├── ApiError (OSError)                 what a live instance refused; an instance of the subclass that its errno has
     ├── ConnectionFailedError (OSError)    no live instance is reached, or what answers is none
     │   └── UnknownOutcomeError            the answer to a change was lost: it was made or it was not
+    ├── ExecutorError (OSError)            an executor cannot tell what it was asked for
     ├── JobException                       an exception of a job, where what was waited for cannot happen any more
     ├── ReapiError                         a call of ReapiCli that failed; names the call
     └── ResourceError (OSError)            a pool said no
@@ -168,6 +169,10 @@ class JobException(FluxplugError):  # noqa: N818 - the name is Flux's
 
     def __reduce__(self) -> tuple[Any, ...]:
         return JobException, (self._event,)
+
+
+class ExecutorError(FluxplugError, OSError):
+    """An executor cannot tell what it was asked for: `errno` says how, `strerror` why."""
 
 
 class ResourceError(FluxplugError, OSError):

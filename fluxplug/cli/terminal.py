@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from fluxplug.client import Client
 
 _BLOCK = 65536
-# What an instance says that ends, or that has just begun.
-_LATER = (errno.EAGAIN, errno.ESHUTDOWN)
 _RESIZED, _END = b"r", b"e"
 
 
@@ -155,7 +153,7 @@ class Keyboard:
                 missed = True
                 break
             except (ConnectionFailedError, ApiError) as error:
-                if not (isinstance(error, ConnectionFailedError) or error.errno in _LATER) or not pauses.take():
+                if not (isinstance(error, ConnectionFailedError) or error.errno == errno.EAGAIN) or not pauses.take():
                     raise
                 missed = True
         if missed and "winsize" not in body:

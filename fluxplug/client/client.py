@@ -76,20 +76,19 @@ class Client:
     ) -> Any:
         """The answer to a POST of `body` as JSON, decoded. Bytes are JSON already (see `encode`).
 
-        It is never sent twice: where the answer is lost, UnknownOutcomeError says that what was asked may or may not have been done.
-        `again` is for requests that only read: those are treated as by `get`, and may `resume`.
+        It is never carried out twice: where the answer is lost, UnknownOutcomeError says that what was asked may or may not have been done.
+        With `resume`, it is sent again, as by `get`, where there was no server that could have carried it out. `again` is for requests that
+        only read: those are treated as by `get` altogether.
         """
         content = body if isinstance(body, bytes) else encode({} if body is None else body)
-        if again:
-            return self._patiently("POST", _target(path, {}), content, within, resume=resume)
-        return self._request("POST", _target(path, {}), content, within, again=False)
+        return self._patiently("POST", _target(path, {}), content, within, resume=resume, again=again)
 
     def stream(self, path: str, /, *, resume: bool = False, **query: Any) -> Stream:
         """The lines of an answer, decoded one by one as they come, over a connection of its own. See Stream.
 
-        There is no limit to the time between two lines. With `resume`, a stream that breaks, as when the server is restarted, is asked for
-        again from where it was (`since`: the last `seq` seen in lines that have one, else the number of lines seen), for up to PATIENCE
-        seconds; without it ConnectionFailedError is raised.
+        There is no limit to the time between two lines. With `resume`, a stream that breaks, as when the server dies or is shut down before
+        what is followed has ended, is asked for again from where it was (`since`: the last `seq` seen in lines that have one, else the number
+        of lines seen), for up to PATIENCE seconds; without it ConnectionFailedError is raised.
         """
         return Stream(self, path, query, resume=resume)
 
@@ -104,13 +103,15 @@ class Client:
 
     # The wire.
 
-    def _patiently(self, method: str, target: str, body: bytes | None, within: float | None, *, resume: bool) -> Any:
+    def _patiently(
+        self, method: str, target: str, body: bytes | None, within: float | None, *, resume: bool, again: bool = True
+    ) -> Any:
         pauses = Pauses(stopwatch() + PATIENCE if resume else 0)
         while True:
             try:
-                return self._request(method, target, body, within, again=True)
+                return self._request(method, target, body, within, again=again)
             except ConnectionFailedError as fault:
-                if isinstance(fault, TimeoutError) or not pauses.take():
+                if isinstance(fault, (TimeoutError, UnknownOutcomeError)) or not pauses.take():
                     raise
 
     def _request(self, method: str, target: str, body: bytes | None, within: float | None, *, again: bool) -> Any:
@@ -294,7 +295,7 @@ def encode(body: Any) -> bytes:
 
 
 def _api_error(document: Any, status: int) -> FluxplugError:
-    """The instance's own words where it said any, else what its status says."""
+    """The instance's own words where it said any, else what its status says; ConnectionFailedError for a server that is being shut down."""
     error = document.get("error") if isinstance(document, dict) else None
     code = error.get("errno") if isinstance(error, dict) else None
     text = error.get("message") if isinstance(error, dict) else None
@@ -302,6 +303,8 @@ def _api_error(document: Any, status: int) -> FluxplugError:
         code = _ERRNO.get(status, errno.EIO)
     if not isinstance(text, str) or not text:
         text = f"{os.strerror(code)} (the instance answered {status} and gave no reason)"
+    if code == errno.ESHUTDOWN:  # nothing was done: as if nobody served, which is what comes next
+        return ConnectionFailedError(errno.ECONNREFUSED, text)
     if status == 401:
         text += "; FLUXPLUG_TOKEN, or the file that FLUXPLUG_TOKEN_FILE names, must have the token of the instance"
     return ApiError(code, text, status)

@@ -10,10 +10,13 @@ Not here: how tasks are run (`plugins/exec-local`), what the reports lead to (`f
 
 from __future__ import annotations
 
+import errno
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from attrs import frozen
+
+from fluxplug.errors import ExecutorError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,6 +76,14 @@ class Ended(NamedTuple):
     jobid: int
     status: int
     lost: bool = False
+
+
+class Process(NamedTuple):
+    """A task of a job: its rank there, and its pid on a host."""
+
+    rank: int
+    host: str
+    pid: int
 
 
 Report = Started | Entry | Raised | Released | Ended
@@ -170,6 +181,13 @@ class Executor(ABC):
 
     def set_expiration(self, jobid: int, expiration: float) -> None:  # noqa: B027
         """A running job's time limit has changed; 0 for none."""
+
+    async def processes(self, jobid: int) -> list[Process]:  # noqa: ARG002 - for those who have some
+        """The processes of a running job's tasks, by rank; those of tasks that have ended may be among them.
+
+        Raises ExecutorError: EOPNOTSUPP where there are none to tell of, EAGAIN where not all have been started.
+        """
+        raise ExecutorError(errno.EOPNOTSUPP, f"the executor {self.name} tells no processes")
 
     def committed(self, key: str, seq: int) -> None:  # noqa: B027 - nothing to keep
         """What was delivered under this key up to `seq` is durable."""

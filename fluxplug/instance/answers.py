@@ -14,6 +14,7 @@ from starlette.responses import Response, StreamingResponse
 
 from fluxplug.instance.errors import RequestError
 from fluxplug.instance.jobs import encode
+from fluxplug.instance.streams import CLOSING_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -25,7 +26,7 @@ T = TypeVar("T")
 STATUS = {
     errno.EINVAL: 400, errno.EPROTO: 400, errno.EPERM: 403, errno.EACCES: 403, errno.ENOENT: 404, errno.ECHILD: 404, errno.ETIMEDOUT: 408,
     errno.EEXIST: 409, errno.EAGAIN: 409, errno.E2BIG: 413, errno.EUSERS: 429, errno.ENOSPC: 503, errno.ESHUTDOWN: 503,
-    errno.ENOBUFS: 503,
+    errno.ENOBUFS: 503, errno.EHOSTUNREACH: 503,
 }  # fmt: skip
 
 
@@ -54,13 +55,22 @@ def failure(code: int, message: str) -> Response:
     return Raw(encode({"error": {"errno": code, "message": message}}), status_code=STATUS.get(code, 400))
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """Do something that may take for ever, for as long as the client waits for it; its body has been read. Raises ClientDisconnect."""
-    tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(work), asyncio.ensure_future(request.receive())]
+async def while_connected(request: Request, work: Coroutine[Any, Any, T], closing: asyncio.Event) -> T:
+    """Do something that may take for ever, for as long as the client waits for it; its body has been read.
+
+    Raises ClientDisconnect, and RequestError (ESHUTDOWN) once `closing` is set.
+    """
+    tasks: list[asyncio.Future[Any]] = [
+        asyncio.ensure_future(work),
+        asyncio.ensure_future(request.receive()),
+        asyncio.ensure_future(closing.wait()),
+    ]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if not tasks[0].done():
-            raise ClientDisconnect
+            if tasks[1].done():
+                raise ClientDisconnect
+            raise RequestError(errno.ESHUTDOWN, CLOSING_TEXT)
         found: T = tasks[0].result()
         return found
     finally:

@@ -19,6 +19,7 @@ from fluxplug.instance.errors import RequestError
 from fluxplug.instance.jobapi import JobApi
 from fluxplug.instance.jobrequests import parse_id
 from fluxplug.instance.store import INSTANCE, StoreError
+from fluxplug.instance.streams import CLOSING_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -138,6 +139,7 @@ ROUTES = (
     ApiRoute("POST", "/v1/jobs/{id}/input", Api.input, "Feed a job's standard input", bodies.Input),
     ApiRoute("GET", "/v1/jobs/{id}/result", Api.result, "Wait for a job's end", None, (("timeout", "number"),)),
     ApiRoute("GET", "/v1/jobs/{id}/explain", Api.explain, "Why a job waits, and when it will start"),
+    ApiRoute("GET", "/v1/jobs/{id}/hostpids", Api.hostpids, "The host and pid of each task of a running job, by rank"),
     ApiRoute("GET", "/v1/jobs/{id}/{key}", Api.key, "A log or document of a job", None, (*_FOLLOW, ("original", "boolean"), ("base", "boolean"))),
     ApiRoute("GET", "/v1/events", Api.events, "The journal of all jobs", None, (*_FOLLOW, ("documents", "boolean"))),
     ApiRoute("GET", "/v1/resources", Api.resources, "All resources, and which are down or allocated"),
@@ -162,6 +164,8 @@ def make_app(instance: Instance, stop: Callable[[str, bool], None]) -> Starlette
 
     def endpoint(handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def run(request: Request) -> Response:
+            if instance.streams.closing.is_set():
+                return failure(errno.ESHUTDOWN, CLOSING_TEXT)
             try:
                 return await handler(api, request)
             except RequestError as error:

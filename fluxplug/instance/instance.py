@@ -348,7 +348,7 @@ class Instance:
             self.driver.batch.meta["priorities"] = encode(self.intake.priorities.plugin.state())
         await self.driver.close()
         await asyncio.gather(*self._tasks[:1], return_exceptions=True)
-        self.streams.close()
+        await self.streams.close()
         self.plugins.shutdown()
         self.store.close()
 

@@ -18,7 +18,7 @@ from fluxplug.instance.jobs import decode, encode
 from fluxplug.instance.listing import STATES
 from fluxplug.instance.record import f58
 from fluxplug.instance.store import INSTANCE, LOGS
-from fluxplug.instance.streams import JOURNAL
+from fluxplug.instance.streams import CLOSING, JOURNAL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -94,6 +94,8 @@ class JobApi:
             try:
                 results.append({"id": f58(accept(job.jobspec, job.urgency, job.flags, owner))})
             except RequestError as error:
+                if error.errno == errno.ESHUTDOWN:  # nothing was taken: the next server may take all
+                    raise
                 results.append({"error": {"errno": error.errno, "message": error.message}})
         await self.driver.settled()
         return answer({"jobs": results})
@@ -146,10 +148,11 @@ class JobApi:
         event = self.streams.follow(key)
         last = 0
         try:
-            while True:
+            while not self.streams.closed:
+                closing = self.streams.closing.is_set()
                 event.clear()
                 row = self.store.job(jobid) if jobid != INSTANCE else (b"", None, None)
-                over = row is None or row[2] is not None or self.streams.closed
+                over = row is None or row[2] is not None
                 runs = self.store.after(jobid, log, last)
                 for seq, count, lines in runs:
                     last = seq
@@ -163,7 +166,10 @@ class JobApi:
                     continue
                 if over or not follow:
                     return
+                if closing:
+                    break
                 await event.wait()
+            yield CLOSING
         finally:
             self.streams.leave(key)
 
@@ -228,12 +234,16 @@ class JobApi:
         timeout = number(request, "timeout", -1.0)
         await self.body(request, dict)
         waiting = self.job_requests.result(self._id(request), None if timeout < 0 else timeout)
-        return answer(await while_connected(request, waiting))
+        return answer(await while_connected(request, waiting, self.streams.closing))
 
     async def wait(self, request: Request) -> Response:
         body = await self.body(request, bodies.Wait)
         waiting = self.job_requests.wait(None if body.id is None else parse_id(body.id))
-        return answer(await while_connected(request, waiting))
+        return answer(await while_connected(request, waiting, self.streams.closing))
+
+    async def hostpids(self, request: Request) -> Response:
+        found = await self.job_requests.processes(self._id(request))
+        return answer({"tasks": [task._asdict() for task in found]})
 
     async def explain(self, request: Request) -> Response:
         return answer(self.job_requests.explain(self._id(request)))
@@ -247,9 +257,9 @@ class JobApi:
         event = self.streams.follow(JOURNAL)
         history = True
         try:
-            while True:
+            while not self.streams.closed:
+                closing = self.streams.closing.is_set()
                 event.clear()
-                over = self.streams.closed
                 last = self.store.seq
                 runs = self.store.journal(seq, RUN_LIMIT)
                 shown = []
@@ -268,9 +278,12 @@ class JobApi:
                     history = False
                     seq = max(seq, last)
                     yield encode({"seq": seq, "sentinel": True}) + b"\n"
-                if over or not follow:
+                if not follow:
                     return
+                if closing:
+                    break
                 await event.wait()
+            yield CLOSING
         finally:
             self.streams.leave(JOURNAL)
 

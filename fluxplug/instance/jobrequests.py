@@ -28,6 +28,7 @@ from fluxplug.values.jobid import id_parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from fluxplug.exec import Process
     from fluxplug.instance.driver import Driver
     from fluxplug.instance.jobs import LiveJob
 
@@ -115,6 +116,15 @@ class JobRequests:
             driver.executor.signal(jobid, signum)
 
         await driver.call(kill)
+
+    async def processes(self, jobid: int) -> list[Process]:
+        """The processes of a running job's tasks, by rank. Raises RequestError, or ExecutorError."""
+        live = self.driver.jobs.get(jobid)
+        if live is None and self.driver.intake.record(jobid) is None:
+            raise RequestError(errno.ENOENT, "unknown job id")
+        if live is None or live.record["state"] != rec.RUN or self.driver.executor is None:
+            raise RequestError(errno.EINVAL, "job is not running")
+        return await self.driver.executor.processes(jobid)
 
     async def each(
         self, ids: list[int] | None, userid: int | None, states: int, dry: bool, act: Callable[[LiveJob, float], None]

@@ -31,6 +31,12 @@ _WORDS = {
 }
 _LINES = {"/v1/events", "/v1/resources/eventlog", "/v1/jobs/{id}/{key}"}
 """Answers of lines of JSON."""
+_CLOSING = (
+    'One JSON object a line. Where the server is shut down before what is followed has ended, the last line is `{"error": {"errno": 108, '
+    '"message": ...}}` (ESHUTDOWN): ask the next server again, with `since`. A stream that ends without it is at its real end; where the server dies, '
+    "the connection is cut in the middle of the chunked body."
+)
+_REFUSED = "Refused. With errno 108 (ESHUTDOWN, status 503) nothing was done, and the next server may be asked again"
 _MEMBERS = {
     "/v1": ["name", "version", "api", "instance", "uri", "owner", "pid", "statedir", "started", "size", "durability", "executor"],
     "/v1/jobs/list": ["jobs"],
@@ -40,6 +46,7 @@ _MEMBERS = {
     "/v1/jobs/{id}/urgency": ["urgency"],
     "/v1/jobs/{id}/result": ["id", "result", "t_submit", "exception_occurred"],
     "/v1/jobs/{id}/explain": ["id", "state", "reason", "text"],
+    "/v1/jobs/{id}/hostpids": ["tasks"],
     "/v1/wait": ["id", "success", "errstr"],
     "/v1/resources": ["all", "down", "allocated"],
     "/v1/resources/status": ["R", "online", "offline", "offline_reasons", "exclude", "torpid", "housekeeping", "allocated", "drain"],
@@ -80,8 +87,8 @@ def document(routes: Sequence[ApiRoute]) -> dict[str, Any]:
             "parameters": [_path_parameter(route.path, name) for name in re.findall(r"\{(\w+)\}", route.path)]
             + [{"name": name, "in": "query", "schema": {"type": kind}} for name, kind in route.query],
             "responses": {
-                "200": {"description": "Done", "content": _answers(route.path)},
-                "default": {"description": "Refused", "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}},
+                "200": {"description": _CLOSING if route.path in _LINES else "Done", "content": _answers(route.path)},
+                "default": {"description": _REFUSED, "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}},
             },
         }  # fmt: skip
         if route.body is not None:

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from fluxplug.client.client import PATIENCE, Pauses
-from fluxplug.clock import stopwatch
-from fluxplug.errors import ApiError, ConnectionFailedError, JobException, UnknownOutcomeError
+from fluxplug.errors import ApiError, JobException
 from fluxplug.handle import Flux
 from fluxplug.job.event import is_fatal, watch_log
 from fluxplug.job.submission import MOST, portions, send_entries
@@ -26,13 +24,10 @@ from fluxplug.listing.eventlog import EventLogEvent
 from fluxplug.values.jobid import JobID, id_encode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fluxplug.client.client import Stream
     from fluxplug.job.executor import FluxExecutorFuture
 
 _STOP = "stop"
-_PAUSE = 0.05
 
 
 @define(eq=False)
@@ -157,7 +152,7 @@ class Worker:
         answers: list[Any] = []
         for portion in portions(order.body or b"" for order in wanted):
             try:
-                answers += self._send(portion)
+                answers += send_entries(self._handle, portion, resume=True)
             except OSError as error:
                 answers += [error] * len(portion)
         for order, found in zip(wanted, answers, strict=True):
@@ -168,18 +163,6 @@ class Worker:
                 order.future.identify(found, None)
             else:
                 order.future.fail(found)
-
-    def _send(self, bodies: list[bytes]) -> list[JobID | OSError]:
-        """Submit; where nobody serves, as while a server is being restarted, after a while. What may have been sent is not sent again."""
-        pauses = Pauses(stopwatch() + PATIENCE)
-        while True:
-            try:
-                return send_entries(self._handle, bodies)
-            except UnknownOutcomeError:
-                raise
-            except ConnectionFailedError as fault:
-                if isinstance(fault, TimeoutError) or not pauses.take():
-                    raise
 
     def _attach(self, jobid: JobID, future: FluxExecutorFuture) -> None:
         """Tell what was, out of the job's log; what comes, and perhaps some of what was, comes from the journal, which is followed already."""
@@ -200,7 +183,12 @@ class Worker:
     def _read(self) -> None:
         """The other thread: the journal, from now on, into the inbox."""
         try:
-            for line in self._lines():
+            self._stream = stream = self._handle.client.stream(
+                "/v1/events", since=-1, follow=True, documents=False, resume=True
+            )
+            if self._over.is_set():  # it was closed before it was there
+                return
+            for line in stream:
                 if line.get("sentinel"):
                     self._live.set()
                 else:
@@ -208,20 +196,6 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the worker raises it
             self._inbox.put(error)
             self._live.set()
-
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        """What the journal tells until the worker is over. A server that ends may be replaced by another, as one that dies."""
-        seq = -1
-        while not self._over.is_set():
-            self._stream = self._handle.client.stream(
-                "/v1/events", since=seq, follow=True, documents=False, resume=True
-            )
-            if self._over.is_set():  # it was closed before it was there
-                return
-            for line in self._stream:
-                seq = line["seq"]
-                yield line
-            self._over.wait(_PAUSE)
 
 
 def _tell(future: FluxExecutorFuture, event: dict[str, Any]) -> None:

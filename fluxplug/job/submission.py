@@ -148,16 +148,16 @@ def portions(entries: Iterable[bytes]) -> Iterator[list[bytes]]:
         yield portion
 
 
-def send_entries(handle: Flux, entries: list[bytes]) -> list[JobID | OSError]:
-    """Submit what `job_entry` made, in one request; for each job its id, or why it was refused."""
+def send_entries(handle: Flux, entries: list[bytes], *, resume: bool = False) -> list[JobID | OSError]:
+    """Submit what `job_entry` made, in one request; for each job its id, or why it was refused. `resume` is as for `Client.post`."""
     if len(entries) == 1:
         try:
-            return [JobID(handle.client.post("/v1/jobs", entries[0])["id"])]
+            return [JobID(handle.client.post("/v1/jobs", entries[0], resume=resume)["id"])]
         except ApiError as error:
             return [error]
     found: list[JobID | OSError] = []
     body = b'{"jobs":[%b]}' % b",".join(entries)
-    for one in handle.client.post("/v1/jobs", body, within=None)["jobs"]:
+    for one in handle.client.post("/v1/jobs", body, within=None, resume=resume)["jobs"]:
         if "id" in one:
             found.append(JobID(one["id"]))
         else:

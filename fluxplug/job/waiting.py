@@ -61,7 +61,7 @@ def wait(flux_handle: Flux, jobid: int | str = FLUX_JOBID_ANY) -> JobWaitResult:
     """
     one = JobID(jobid)
     body = {"id": None if one == FLUX_JOBID_ANY else one.dec}
-    found = flux_handle.client.post("/v1/wait", body, within=None)
+    found = flux_handle.client.post("/v1/wait", body, within=None, resume=True)
     return JobWaitResult(JobID(found["id"]), bool(found["success"]), str(found.get("errstr") or "").encode())
 
 

@@ -377,6 +377,30 @@ def test_a_stream_resumes(server, client):
     ]
 
 
+CLOSING = '{"error": {"errno": 108, "message": "the server is being shut down"}}'
+
+
+def test_a_server_that_is_shut_down_says_so(server, client):
+    server.script = [[STREAM, chunk('{"n": 1}\n' + CLOSING + "\n"), b"0\r\n\r\n"]]
+    with pytest.raises(ConnectionFailedError, match="shut down"):
+        list(client.stream("/x"))
+    server.script = [
+        [STREAM, chunk('{"n": 1}\n' + CLOSING + "\n"), b"0\r\n\r\n"],
+        answer(CLOSING, 503),
+        [STREAM, chunk('{"n": 2}\n'), b"0\r\n\r\n"],
+    ]
+    assert list(client.stream("/x", resume=True)) == [{"n": 1}, {"n": 2}]
+    assert server.requests[-1][0].startswith("GET /x?since=1 ")
+    server.script = [answer(CLOSING, 503), answer("3"), answer(CLOSING, 503), [None]]
+    assert client.post("/x", resume=True) == 3
+    with pytest.raises(UnknownOutcomeError):
+        client.post("/x", resume=True)
+    server.script = [answer(CLOSING, 503)]
+    with pytest.raises(ConnectionRefusedError) as caught:
+        client.post("/x")
+    assert not isinstance(caught.value, UnknownOutcomeError)
+
+
 def test_a_stream_with_numbers_resumes_from_the_last(server, client):
     server.script = [
         [STREAM, chunk('{"seq": 7}\n{"seq": 9}\n'), None],

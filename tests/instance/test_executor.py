@@ -14,6 +14,8 @@ from fluxplug import Flux, job
 from fluxplug.errors import ConnectionFailedError, JobException
 from fluxplug.job import FluxExecutor, FluxExecutorFuture, JobspecV1
 
+from .conftest import Server
+
 WAIT = 60
 
 
@@ -63,7 +65,15 @@ def test_results(server):
     assert running.jobid(0) in {info.id for info in job.JobList(Flux(one.uri), filters=["canceled"]).jobs()}
 
 
-def test_a_server_is_killed_and_comes_back(server, tmp_path):
+def shut_down(server):
+    """As `fluxplug shutdown --leave`: in order, and jobs go on."""
+    server.client.post("/v1/shutdown", {"leave": True})
+    server.process.wait(30)
+    server.process.stdout.close()
+
+
+@pytest.mark.parametrize("stop", [Server.kill, shut_down])
+def test_a_server_ends_and_another_one_goes_on(server, tmp_path, stop):
     one = server("--test-size", "1")
     gate = tmp_path / "gate"
     with executor(one) as ex:
@@ -71,7 +81,7 @@ def test_a_server_is_killed_and_comes_back(server, tmp_path):
         started = threading.Event()
         before.add_event_callback("start", lambda *_: started.set())
         assert started.wait(WAIT)
-        one.kill()
+        stop(one)
         meanwhile = [ex.submit(sh("exit 6")) for _ in range(3)]
         gate.touch()
         one.start()
@@ -84,11 +94,11 @@ def test_a_server_is_killed_and_comes_back(server, tmp_path):
     assert sorted(told) == sorted(names), "none is missing, none comes twice"
 
 
-def test_a_server_that_ends_in_order_may_be_replaced(mortal):
+def test_a_server_that_takes_running_jobs_along_may_be_replaced(mortal):
     with executor(mortal) as ex:
         held = ex.submit(sh("true"), urgency=0)
         jobid = held.jobid(WAIT)
-        mortal.client.post("/v1/shutdown", {"leave": True})
+        mortal.client.post("/v1/shutdown", {})
         mortal.process.wait(30)
         mortal.process.stdout.close()
         mortal.start()

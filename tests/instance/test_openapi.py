@@ -65,7 +65,7 @@ PATHS = [
     "GET /v1", "POST /v1/jobs", "POST /v1/jobs/list", "POST /v1/jobs/raise", "POST /v1/jobs/kill", "POST /v1/wait", "GET /v1/jobs/{id}",
     "POST /v1/jobs/{id}/raise", "POST /v1/jobs/{id}/kill", "POST /v1/jobs/{id}/urgency", "POST /v1/jobs/{id}/update", "POST /v1/jobs/{id}/memo",
     "POST /v1/jobs/{id}/input", "GET /v1/jobs/{id}/result", "GET /v1/jobs/{id}/explain", "GET /v1/jobs/{id}/{key}", "GET /v1/events",
-    "GET /v1/resources", "GET /v1/resources/status", "GET /v1/resources/eventlog", "POST /v1/resources/{what}", "GET /v1/queues",
+    "GET /v1/jobs/{id}/hostpids", "GET /v1/resources", "GET /v1/resources/status", "GET /v1/resources/eventlog", "POST /v1/resources/{what}", "GET /v1/queues",
     "POST /v1/queues/{what}", "GET /v1/stats", "GET /v1/config", "GET /v1/plugins", "POST /v1/purge", "GET /metrics",
 ]  # fmt: skip
 

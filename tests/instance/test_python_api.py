@@ -8,12 +8,12 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from fluxplug import Flux, job
-from fluxplug.errors import JobException, UnknownOutcomeError
+from fluxplug.errors import ConnectionFailedError, JobException, UnknownOutcomeError
 from fluxplug.job import JobspecV1, JobWatcher
 from fluxplug.job.kvs import walk
 from fluxplug.queue import QueueList
@@ -245,10 +245,22 @@ def test_a_task_reaches_its_instance(h):
     assert job.job_output(h, job.submit(h, jobspec)).stdout == "2 True\n"
 
 
-def test_a_server_is_killed_and_comes_back(tmp_path):
+def kill(server, h):
+    server.kill()
+
+
+def shut_down(server, h):
+    """As `fluxplug shutdown --leave`: in order, and jobs go on."""
+    h.client.post("/v1/shutdown", {"leave": True})
+
+
+@pytest.mark.parametrize("stop", [kill, shut_down])
+def test_a_server_ends_and_another_one_goes_on(tmp_path, stop):
     statedir = tmp_path / "state"
-    with serving(statedir) as servers:
+    with ExitStack() as stack:
+        servers = stack.enter_context(serving(statedir))
         h = Flux(f"local://{statedir}/local-0")
+        stack.callback(h.client.close)
         gate = tmp_path / "gate"
         jobid = job.submit(h, sh(f"echo one; while ! test -e {gate}; do sleep 0.05; done; echo two; exit 4"))
         lines, events = job.output_watch_lines(h, jobid), job.event_watch(h, jobid)
@@ -259,16 +271,27 @@ def test_a_server_is_killed_and_comes_back(tmp_path):
         got = []
         waiting = threading.Thread(target=lambda: got.append(job.result(h, jobid).returncode))
         waiting.start()
+        future = job.result_async(h, jobid).then(lambda done: got.append(done.get_info().returncode))
+        command = [sys.executable, "-m", "fluxplug", "job", "attach", f"--uri={h.client.uri}", str(jobid)]
+        attached = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        stack.enter_context(attached)
+        stack.callback(attached.kill)
+        assert attached.stdout.readline() == "one\n"
         consumer = job.JournalConsumer(h).start()
         assert consumer.poll(10).name == "submit"
-        servers[0].kill()
-        servers[0].wait()
-        with pytest.raises(ConnectionRefusedError):
+        stop(servers[0], h)
+        servers[0].wait(30)
+        with pytest.raises(ConnectionFailedError, match="nobody serves"):
             job.submit(h, sh("true"))
         servers.append(start(statedir))
         gate.touch()
         waiting.join(60)
         assert got == [4]
+        assert attached.communicate(timeout=30) == ("two\n", None)
+        assert attached.returncode == 4
+        h.reactor_run()
+        assert got == [4, 4]
+        assert future.is_ready()
         assert list(lines) == [("stdout", "two")]
         names = [event.name for event in events]
         assert names[-1] == "clean"

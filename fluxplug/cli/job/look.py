@@ -1,4 +1,4 @@
-"""`fluxplug job last`, `id`, `taskmap`, `timeleft`, `list`, `list-ids`, `list-inactive` and `stats`: what answers a question."""
+"""`fluxplug job last`, `id`, `taskmap`, `hostpids`, `timeleft`, `list`, `list-ids`, `list-inactive` and `stats`: what answers a question."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from fluxplug.cli.live import CommandError, CommandUsageError, connect, jobid, natural, path_of, userid, words_of
+from fluxplug.cli.live import (
+    CommandError,
+    CommandUsageError,
+    connect,
+    duration,
+    jobid,
+    natural,
+    path_of,
+    userid,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -41,6 +51,12 @@ def add_actions(actions: Actions) -> None:
     which.add_argument("--nodeid", metavar="TASK", type=natural, help="the node of a task")
     which.add_argument("--hostname", metavar="TASK", type=natural, help="the host of a task")
     which.add_argument("--to", choices=("raw", "pmi", "multiline", "hosts"), help="the map in another form")
+
+    parser = actions.add("hostpids", hostpids, "print HOST:PID of each task of a running job, in the order of ranks")
+    parser.add_argument("id", metavar="JOBID", help="the job; it is waited for until it runs")
+    parser.add_argument("-d", "--delimiter", metavar="TEXT", default=",", help="between them (default: a comma)")
+    parser.add_argument("-r", "--ranks", metavar="RANKS", default="all", help="of these tasks (default: all)")
+    parser.add_argument("-t", "--timeout", metavar="TIME", type=duration, help="wait so long at most")
 
     parser = actions.add("timeleft", timeleft, "print the seconds that a running job has left")
     parser.add_argument("id", nargs="?", metavar="JOBID", help="the job (default: the one that this runs in)")
@@ -148,7 +164,7 @@ def _map(args: Namespace) -> tuple[TaskMap, list[str]]:
         except FluxplugError:
             raise CommandError(f"{args.map!r}: neither a job id nor a task map") from None
     client = connect(args)
-    for event in client.stream(f"{path}/guest.exec.eventlog", follow=True):
+    for event in client.stream(f"{path}/guest.exec.eventlog", resume=True, follow=True):
         if event["name"] == "shell.start":
             return TaskMap.from_document(event["context"]["taskmap"]), _hosts(client, path)
     raise CommandError("the job has no task map: its tasks never started")
@@ -158,6 +174,45 @@ def _hosts(client: Client, path: str) -> list[str]:
     from fluxplug.values.hostlist import Hostlist  # noqa: PLC0415
 
     return list(Hostlist(",".join(client.get(f"{path}/R")["execution"].get("nodelist", ()))))
+
+
+def hostpids(args: Namespace) -> int:
+    import threading  # noqa: PLC0415
+
+    from fluxplug.errors import ApiError  # noqa: PLC0415
+    from fluxplug.values.idset import IDset  # noqa: PLC0415
+
+    try:
+        ranks = None if args.ranks == "all" else IDset(args.ranks)
+    except ValueError as error:
+        raise CommandUsageError(f"--ranks={args.ranks}: {error}") from None
+    client, path = connect(args), path_of(args.id)
+    stream = client.stream(f"{path}/guest.exec.eventlog", resume=True, follow=True)
+    expired: list[bool] = []
+
+    def expire() -> None:
+        expired.append(True)
+        stream.close()
+
+    timer = None
+    if args.timeout is not None:
+        timer = threading.Timer(args.timeout, expire)
+        timer.daemon = True
+        timer.start()
+    for event in stream:
+        if event["name"] == "shell.start":
+            break
+    else:
+        raise CommandError(f"the job has not started within {args.timeout:g} s" if expired else "job is not running")
+    if timer is not None:
+        timer.cancel()
+    try:
+        tasks = client.get(f"{path}/hostpids", resume=True)["tasks"]
+    except ApiError as error:
+        raise CommandError(str(error.strerror)) from None
+    shown = [f"{task['host']}:{task['pid']}" for task in tasks if ranks is None or task["rank"] in ranks]
+    print(args.delimiter.join(shown))
+    return 0
 
 
 def timeleft(args: Namespace) -> int:

@@ -127,11 +127,12 @@ def wait(args: Namespace) -> int:
     from fluxplug.errors import ApiError  # noqa: PLC0415
 
     client = connect(args)
+    body = {"id": None if args.id is None else str(int(jobid(args.id)))}
     code = 0
     first = True
     while True:
         try:
-            found = client.post("/v1/wait", {"id": None if args.id is None else str(int(jobid(args.id)))}, within=None)
+            found = client.post("/v1/wait", body, within=None, resume=True)
         except ApiError as error:
             if error.errno != errno.ECHILD:
                 raise

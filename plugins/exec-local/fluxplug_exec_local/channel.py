@@ -178,6 +178,9 @@ class Channel:
                     del agent.jobs[jobid]
         elif op == "welcome":
             self._welcomed(message[1], message[2])
+        elif op == "processes":
+            known = agent.jobs.get(message[1])
+            self.say(["processes", message[2], known.processes() if known is not None else []])
         elif op == "ping":
             self.say(["pong"])
         elif op in ("tunnel", "taken"):

@@ -8,13 +8,15 @@ processes themselves (`agent` and what it loads), reaching an agent (`link`, `re
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import secrets
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.clock import since_boot
-from fluxplug.exec import Ended, Executor
+from fluxplug.errors import ExecutorError
+from fluxplug.exec import Ended, Executor, Process
 from fluxplug.values.idset import IDset
 from fluxplug_exec_local.combine import Tracked
 from fluxplug_exec_local.document import nodes_of, slots_of
@@ -37,6 +39,8 @@ STARTS_AT_ONCE = 8
 #: Connections to other hosts that are made at once: to those that are to be there, and to those that were not.
 CONNECTS_AT_ONCE = 32
 RETRIES_AT_ONCE = 8
+#: Seconds for agents to answer a question.
+ANSWER_TIMEOUT = 10.0
 #: Seconds between two attempts to reach a host: at first, and after many.
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
 
@@ -67,6 +71,9 @@ class Local(Executor):
         # Reports that the server makes itself, about agents that have died, are numbered under a key of this run.
         self._key = secrets.token_hex(8)
         self._seq = 0
+        #: By the number of a question about processes: what each rank answers.
+        self._answers: dict[int, dict[int, asyncio.Future[list[tuple[int, int]]]]] = {}
+        self._asked = 0
         #: By key: (seq, jobs) whose end is in that batch.
         self._ends: dict[str, deque[tuple[int, list[int]]]] = {}
 
@@ -163,6 +170,27 @@ class Local(Executor):
         if tracked is not None:
             tracked.expiration = expiration
             self._tell(jobid, "expiration", expiration)
+
+    async def processes(self, jobid: int) -> list[Process]:
+        tracked = self._jobs.get(jobid)
+        for rank in tracked.ranks if tracked is not None else ():
+            if not self._is_up(rank):
+                raise ExecutorError(errno.EHOSTUNREACH, f"the agent of rank {rank} cannot be asked now")
+        answers = {rank: asyncio.get_running_loop().create_future() for rank in (tracked.ranks if tracked else ())}
+        self._asked += 1
+        number = self._asked
+        self._answers[number] = answers
+        self._tell(jobid, "processes", number)
+        try:
+            found = await asyncio.wait_for(asyncio.gather(*answers.values()), ANSWER_TIMEOUT)
+        except asyncio.TimeoutError:
+            raise ExecutorError(errno.ETIMEDOUT, f"not all agents answer within {ANSWER_TIMEOUT:g} s") from None
+        finally:
+            del self._answers[number]
+        if tracked is None or not all(found):
+            raise ExecutorError(errno.EAGAIN, "not all tasks of the job run")
+        hosts = [host for _, host, *_ in nodes_of(tracked.job.R)]
+        return sorted(Process(rank, host, pid) for host, part in zip(hosts, found, strict=True) for rank, pid in part)
 
     def committed(self, key: str, seq: int) -> None:
         ends = self._ends.get(key)
@@ -474,6 +502,10 @@ class Local(Executor):
                         self.stop(report[1], word[1])
                     else:
                         self._tell(report[1], word[0], *word[1:], but=-1 if word[0] == "go" else rank)
+            elif message[0] == "processes":
+                answer = self._answers.get(message[1], {}).get(rank)
+                if answer is not None and not answer.done():
+                    answer.set_result(message[2])
         if seq > link.delivered:
             link.delivered = seq
             self._note_ends(link.instance, seq, out)

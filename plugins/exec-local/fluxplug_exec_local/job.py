@@ -55,6 +55,7 @@ class Job:
         "open",
         "options",
         "output_left",
+        "pids",
         "pmi",
         "pty",
         "size",
@@ -94,6 +95,8 @@ class Job:
         self.cgroup = ""
         self.size = 0
         self.tasks: list[Task] = []
+        #: Once the tasks have ended: (rank, pid) of each, where the job may run on elsewhere.
+        self.pids: list[tuple[int, int]] = []
         self.live = 0
         self.open = 0
         self.begun = self.started = self.ended = self.input_begun = self.memory_told = False
@@ -134,6 +137,10 @@ class Job:
     def summary(self) -> list[Any]:
         """What a newly connected server has to know: [jobid, marks, status]."""
         return [self.jobid, self.marks, self.status]
+
+    def processes(self) -> list[tuple[int, int]]:
+        """The tasks of this host, as (rank, pid); none before all have been started."""
+        return [(task.rank, task.pid) for task in self.tasks] if self.started and not self.ended else self.pids
 
     def admit(self, stream: str, data: bytes) -> bytes:
         """As much of a task's output as the job may still log on this stream."""
@@ -342,6 +349,8 @@ class Job:
 
     def end(self) -> None:
         """The job has left this host."""
+        if len(self.nodes) > 1:
+            self.pids = self.processes()
         self.ended = True
         if self.started:
             self.status = max((self._task_status(task) for task in self.tasks), default=0)

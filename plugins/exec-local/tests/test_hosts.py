@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import signal
 import sys
 
 import pytest
+from fluxplug_exec_local import executor
 from fluxplug_exec_local.layout import lay_out
 
+from fluxplug.errors import ExecutorError
 from fluxplug.exec import EXEC_LOG, Started
 from fluxplug.testing.executors import task_jobspec
 
@@ -47,6 +52,40 @@ def test_a_job_of_two_ranks_is_one_job(stage):
         assert at.site.exec_names(jobid).count("shell.task-exit") == 1
 
     stage(play, ranks=2)
+
+
+def test_the_processes_of_a_job(stage, monkeypatch):
+    monkeypatch.setattr(executor, "ANSWER_TIMEOUT", 0.5)
+
+    async def play(at):
+        assert await refusal(at, 5) == errno.EAGAIN, "there is no such job"
+        script = "echo $$; test $FLUX_TASK_RANK -lt 2 || exec sleep 1000; exec 1>&- 2>&-; read line"
+        job = at.launch(7, "sh", "-c", script, ranks="0-1", cores="0-1", nslots=4)
+        await at.site.until(lambda: at.site.output(7).count(b"\n") == 4)
+        pids = [int(at.site.output(7, rank=rank)) for rank in range(4)]
+        wanted = [(rank, "vm", pid) for rank, pid in enumerate(pids)]
+        assert await at.executor.processes(7) == wanted
+        at.executor.write(7, "0-1", b"", eof=True)
+        await at.site.until(lambda: "shell.task-exit" in at.site.exec_names(7))
+        assert await at.executor.processes(7) == wanted, "those of the host that is left, too"
+        await at.restart(job)
+        await at.site.until(lambda: at.site.up == {0, 1})
+        assert await at.executor.processes(7) == wanted
+        os.kill(at.agent_pid(1), signal.SIGSTOP)
+        try:
+            assert await refusal(at, 7) == errno.ETIMEDOUT
+        finally:
+            os.kill(at.agent_pid(1), signal.SIGCONT)
+        at.executor.stop(7, "cancel")
+        await at.site.ended(7)
+
+    stage(play, ranks=2)
+
+
+async def refusal(at, jobid):
+    with pytest.raises(ExecutorError) as caught:
+        await at.executor.processes(jobid)
+    return caught.value.errno
 
 
 def test_one_rank_fails_and_the_other_is_ended(stage):

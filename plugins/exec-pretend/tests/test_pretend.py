@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from fluxplug_exec_pretend import TIMEOUT_STATUS, Pretend
 
+from fluxplug.errors import ExecutorError
 from fluxplug.exec import Ended, Host, Launch, Started
 from fluxplug.testing.executors import StoringSite, resource_set, task_jobspec
 
@@ -33,6 +35,8 @@ def play(scenario, *, running=(), durable=None, **config):
 def test_a_job_without_duration_ends_at_once():
     async def scenario(executor, site):
         executor.launch(job(1))
+        with pytest.raises(ExecutorError, match="the executor pretend tells no processes"):
+            await executor.processes(1)
         await site.ended(1)
         assert site.exec_names(1) == ["init", "starting", "complete", "done"]
         assert site.status(1) == 0

@@ -92,6 +92,23 @@ class TestQuestions:
         assert fluxplug("job", "taskmap", "--hostname=1", done).out == host
         assert fluxplug("job", "taskmap", "--nodeid=9", done).code == 1
 
+    def test_hostpids(self, fluxplug, done):
+        one = fluxplug("submit", "-N2", "-n4", "sh", "-c", "echo $$; exec sleep 60").out.strip()
+        text = fluxplug("job", "hostpids", one).out
+        found = re.fullmatch(r"(\S+):(\d+),\1:(\d+),\1:(\d+),\1:(\d+)\n", text)
+        assert found, text
+        host, *pids = found.groups()
+        lines = fluxplug("job", "eventlog", "-p", "output", "-f", "json", one).lines
+        said = {int(entry["context"]["rank"]): entry["context"]["data"] for entry in map(json.loads, lines[1:])}
+        assert all(said[rank] == f"{pids[rank]}\n" for rank in said)
+        assert fluxplug("job", "hostpids", "-d", " ", "-r1,3-9", one).out == f"{host}:{pids[1]} {host}:{pids[3]}\n"
+        assert fluxplug("job", "hostpids", "-r", "x", one).code == 2
+        held = fluxplug("submit", "--urgency=hold", "true").out.strip()
+        assert "not started within 0.1 s" in fluxplug("job", "hostpids", "-t0.1", held).err
+        assert fluxplug("job", "hostpids", done).err == "fluxplug job: job is not running\n"
+        assert fluxplug("job", "hostpids", 1).err == "fluxplug job: [Errno 2] unknown job id\n"
+        fluxplug("cancel", one, held)
+
     def test_timeleft(self, fluxplug, done):
         assert fluxplug("job", "timeleft", done).out == "0\n"
         one = fluxplug("submit", "--wait-event=start", "-t1h", "sleep", "60").out.strip()

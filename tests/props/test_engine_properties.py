@@ -229,6 +229,8 @@ class World:
         event = ev.SetQueue(self.now, jobid, names[queue % len(names)], job.request.with_duration(limit))
         self.handle(event)
         assert (job.queue, job.submitted, job.reserved) == (event.queue, submitted, None)
+        for known in self.before.values():  # a newcomer, also where it was in that queue before
+            known.pop(jobid, None)
 
     def down(self, ranks, kill):
         self.handle(ev.NodesDown(self.now, self.idset(ranks), kill))

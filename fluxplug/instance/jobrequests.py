@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fluxplug.instance.jobs import LiveJob
 
 MAX_LISTED = 1_000_000
+INPUT_PAUSE = 0.02
 DURATION, QUEUE = "attributes.system.duration", "attributes.system.queue"
 
 
@@ -282,6 +283,9 @@ class JobRequests:
             except ValueError as error:
                 raise RequestError(errno.EINVAL, f"ranks: {error}") from None
         driver = self.driver
+        # Whoever sends it waits, as the writer of a pipe does.
+        while data and driver.executor is not None and not driver.executor.takes_input(jobid):  # noqa: ASYNC110 - rare
+            await asyncio.sleep(INPUT_PAUSE)
 
         def write(now: float) -> None:
             del now

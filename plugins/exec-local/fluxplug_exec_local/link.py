@@ -27,19 +27,18 @@ if TYPE_CHECKING:
 HELLO_TIMEOUT = 30.0
 #: Seconds between the starts of agents that die at once.
 RESTART_INTERVAL = 2.0
-#: So many signals and pieces of input wait for a connection that is to be made again.
-MAX_LATER = 1000
 
 
 class Hello:
-    """What an agent said about itself: its `instance` id, and (marks, status) of each job that it knows."""
+    """What an agent said about itself: its `instance` id, (marks, status) of each job that it knows, and the last request that it has `taken`."""
 
-    __slots__ = ("instance", "jobs", "pid")
+    __slots__ = ("instance", "jobs", "pid", "taken")
 
     def __init__(self, message: Sequence[Any]) -> None:
         self.instance: str = message[1]
         self.pid: int = message[2]
         self.jobs: dict[int, tuple[list[int], int]] = {jobid: (marks, status) for jobid, marks, status in message[3]}
+        self.taken: int = message[4]
 
 
 class Link(asyncio.Protocol):
@@ -63,7 +62,10 @@ class Link(asyncio.Protocol):
         self.instance = ""
         self.delivered = 0
         self.closing = False
-        self.later: deque[tuple[Any, ...]] = deque(maxlen=MAX_LATER)
+        #: Requests that must neither be lost nor come twice, until the agent says that it has them; the first one's number, and their bytes.
+        self._kept: deque[tuple[Any, ...]] = deque()
+        self._first = 1
+        self.kept_bytes = 0
         self._path = address_of(str(statedir), host.rank)
         self._statedir = statedir
         self._heard = heard
@@ -102,17 +104,40 @@ class Link(asyncio.Protocol):
         self.up = self.expected = True
         self.send("welcome", stored, settings)
 
-    def send_or_keep(self, *message: Any) -> None:
-        """Tell the agent, or keep it for the same agent's return if that is to be expected."""
+    def request(self, *message: Any) -> None:
+        """Tell the agent, now or when it has returned if that is to be expected: once, whatever becomes of connections meanwhile."""
+        if not (self.up or self.expected):
+            return
+        self._kept.append(message)
+        self.kept_bytes += _size(message)
         if self.up:
-            self.send(*message)
-        elif self.expected:
-            self.later.append(message)
+            self.send("request", self._first + len(self._kept) - 1, *message)
 
     def send_kept(self) -> None:
-        """Tell what was kept."""
-        while self.later:
-            self.send(*self.later.popleft())
+        """Tell what was requested and is not known to have come."""
+        for number, message in enumerate(self._kept, self._first):
+            self.send("request", number, *message)
+
+    def requests_taken(self, number: int) -> None:
+        """The agent has the requests up to this number."""
+        while self._kept and self._first <= number:
+            self.kept_bytes -= _size(self._kept.popleft())
+            self._first += 1
+
+    def drop_kept(self) -> None:
+        """Nobody is there any more to be told."""
+        self._kept.clear()
+        self.kept_bytes = 0
+
+    def meet_agent(self, instance: str, taken: int) -> bool:
+        """An agent is there that has requests up to a number; whether it is another than before."""
+        if self.instance == instance:
+            self.requests_taken(taken)
+            return False
+        if self.instance:
+            self.drop_kept()
+        self.instance, self._first = instance, taken + 1
+        return True
 
     def send(self, *message: Any) -> None:
         """Tell the agent, at the end of this turn of the loop, in one frame with all else."""
@@ -194,3 +219,7 @@ class Link(asyncio.Protocol):
                 if not pid:
                     return
             self._started = None
+
+
+def _size(message: Sequence[Any]) -> int:
+    return sum(len(part) for part in message if isinstance(part, bytes))

@@ -160,6 +160,56 @@ def test_a_lost_relay_ends_nothing(elsewhere, tmp_path):
     elsewhere(play)
 
 
+def test_input_comes_whole_and_once_over_lost_relays_and_a_restart(elsewhere):
+    pieces = [b"%07d\n" % number * 4096 for number in range(40)]  # 32 KiB each
+
+    async def play(at):
+        await at.all_up()
+        job = at.launch(1, "cat")
+        await at.site.started(1)
+        for number, piece in enumerate(pieces):
+            at.executor.write(1, "all", piece, eof=False)
+            if number in (10, 20):
+                if number == 20:
+                    await asyncio.sleep(0)  # it is on its way, or has come
+                os.kill(at.relay_pid(), signal.SIGKILL)
+                await at.site.until(lambda: not at.site.up)
+            elif number == 15:
+                await at.all_up()
+        await at.all_up()
+        await at.site.until(lambda: at.executor._links[0].kept_bytes == 0)
+        at.reachable(0, False)
+        await at.restart(job)
+        at.executor.write(1, "all", b"late\n", eof=True)  # the agent is not there yet
+        at.executor.resize(1, "all", 10, 20)
+        at.reachable(0, True)
+        await at.site.ended(1)
+        assert at.site.output(1) == b"".join(pieces) + b"late\n"
+
+    elsewhere(play)
+
+
+def test_a_host_out_of_reach_takes_only_so_much_input(elsewhere):
+    async def play(at):
+        await at.all_up()
+        at.launch(1, "wc", "-c")
+        await at.site.started(1)
+        at.reachable(0, False)
+        os.kill(at.relay_pid(), signal.SIGKILL)
+        await at.site.until(lambda: not at.site.up)
+        assert at.executor.takes_input(1)
+        at.executor.write(1, "all", bytes(executor.MAX_KEPT), eof=False)
+        assert not at.executor.takes_input(1)
+        at.reachable(0, True)
+        await at.site.until(lambda: at.executor.takes_input(1))
+        at.executor.write(1, "all", b"", eof=True)
+        await at.site.ended(1)
+        assert int(at.site.output(1)) == executor.MAX_KEPT
+        assert at.executor.takes_input(1)
+
+    elsewhere(play)
+
+
 def test_the_next_server_finds_the_agents_and_what_they_kept(elsewhere, tmp_path):
     async def play(at):
         await at.all_up()

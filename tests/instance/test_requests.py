@@ -212,7 +212,7 @@ def test_who_sends_input_waits_until_there_is_room():
     taken = []
     room = iter((False, False, True))
     executor = SimpleNamespace(
-        takes_input=lambda jobid: next(room),
+        takes_input=lambda _: next(room),
         write=lambda jobid, ranks, data, *, eof: taken.append((jobid, ranks, data, eof)),
     )
 

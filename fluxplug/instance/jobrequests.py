@@ -219,6 +219,8 @@ class JobRequests:
 
     def _move(self, live: LiveJob, name: str, limit: float | None, now: float) -> dict[str, Any]:
         driver, jobid = self.driver, live.jobid
+        if live.document is not None:
+            raise RequestError(errno.EINVAL, "queue cannot be changed once resources are allocated")
         taken, queue, request = driver.intake.moved(live, name, limit, live.record["userid"])
         try:
             driver.handle(ev.SetQueue(now, jobid, queue, request, live.brief(queue=name), taken))

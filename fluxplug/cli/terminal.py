@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import termios
@@ -14,10 +13,8 @@ import tty
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from fluxplug.cli.follow import Sink
-from fluxplug.client.client import PATIENCE, Pauses
-from fluxplug.clock import stopwatch
-from fluxplug.errors import ApiError, ConnectionFailedError, FluxplugError, UnknownOutcomeError
+from fluxplug.cli.follow import Sink, hand_on
+from fluxplug.errors import FluxplugError, UnknownOutcomeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +22,6 @@ if TYPE_CHECKING:
     from fluxplug.client import Client
 
 _BLOCK = 65536
-# What an instance says that ends, or that has just begun.
-_LATER = (errno.EAGAIN, errno.ESHUTDOWN)
 _RESIZED, _END = b"r", b"e"
 
 
@@ -145,19 +140,11 @@ class Keyboard:
 
     def _post(self, body: dict[str, Any]) -> None:
         """Hand on; a server that is being restarted is waited for. A key that it may have had already is not sent twice."""
-        pauses = Pauses(stopwatch() + PATIENCE)
         missed = False
-        while True:
-            try:
-                self._client.post(f"{self._path}/input", {"ranks": self._ranks, **body})
-                break
-            except UnknownOutcomeError:
-                missed = True
-                break
-            except (ConnectionFailedError, ApiError) as error:
-                if not (isinstance(error, ConnectionFailedError) or error.errno in _LATER) or not pauses.take():
-                    raise
-                missed = True
+        try:
+            missed = hand_on(self._client, f"{self._path}/input", {"ranks": self._ranks, **body})
+        except UnknownOutcomeError:
+            missed = True
         if missed and "winsize" not in body:
             self.resized()
 

@@ -326,6 +326,29 @@ def test_it_goes_on_with_the_next_server(screen, tmp_path):
         first.stdout.close()
 
 
+def test_input_from_a_pipe_goes_on_with_the_next_server(tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    first = _start(folder)
+    try:
+        environ = {**os.environ, "FLUXPLUG_URI": first.stdout.readline().strip(), "PATH": f"{BIN}:{os.environ['PATH']}"}
+        words = [BIN / "fluxplug", "run", "cat"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, bufsize=0) as one:
+            one.stdin.write(b"one\n")
+            assert one.stdout.read(4) == b"one\n"
+            first.kill()
+            first.wait()
+            one.stdin.write(b"two\n")
+            for _ in serve(folder):
+                assert one.stdout.read(4) == b"two\n"
+                one.stdin.close()
+                assert one.wait(20) == 0
+    finally:
+        first.kill()
+        first.wait()
+        first.stdout.close()
+
+
 def test_the_end_of_the_instance_gives_the_terminal_back(screen, start, tmp_path):
     folder = tmp_path / "server"
     folder.mkdir()

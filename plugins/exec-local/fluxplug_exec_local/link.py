@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.instance import unixsocket
-from fluxplug_exec_local.protocol import ProtocolError, Splitter, frame
+from fluxplug_exec_local.protocol import MAX_FRAME, MAX_HELLO, ProtocolError, Splitter, frame
 from fluxplug_exec_local.start import address_of, start_agent
 
 if TYPE_CHECKING:
@@ -35,10 +35,14 @@ class Hello:
     __slots__ = ("instance", "jobs", "pid", "taken")
 
     def __init__(self, message: Sequence[Any]) -> None:
-        self.instance: str = message[1]
-        self.pid: int = message[2]
-        self.jobs: dict[int, tuple[list[int], int]] = {jobid: (marks, status) for jobid, marks, status in message[3]}
-        self.taken: int = message[4]
+        """Raises ProtocolError where it is none."""
+        try:
+            word, self.instance, self.pid, jobs, self.taken = message
+            self.jobs: dict[int, tuple[list[int], int]] = {jobid: (marks, status) for jobid, marks, status in jobs}
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(f"no hello: {error}") from None
+        if word != "hello" or not (isinstance(self.instance, str) and isinstance(self.taken, int)):
+            raise ProtocolError("no hello")
 
 
 class Link(asyncio.Protocol):
@@ -76,6 +80,8 @@ class Link(asyncio.Protocol):
         self._out: list[Any] = []
         self._started: int | None = None
         self.disconnected = asyncio.Event()
+        #: What was wrong with the answer where that was no agent's.
+        self.nonsense = ""
 
     async def find(self) -> Hello | None:
         """The hello of the agent that serves this rank already; None where there is none."""
@@ -157,17 +163,19 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._splitter = Splitter()
+        self._splitter = Splitter(MAX_HELLO)
 
     def data_received(self, data: bytes) -> None:
         try:
             messages = self._splitter.feed(data)
-        except ProtocolError:
-            messages = []
+            if messages and self._hello is not None and not self._hello.done():
+                self._hello.set_result(Hello(messages.pop(0)))
+                self._splitter.most = MAX_FRAME
+        except ProtocolError as error:
+            self.nonsense = str(error)
             if self._transport is not None:
                 self._transport.abort()
-        if messages and self._hello is not None and not self._hello.done() and messages[0][0] == "hello":
-            self._hello.set_result(Hello(messages.pop(0)))
+            return
         if messages:
             self._heard(self, messages)
 
@@ -199,6 +207,7 @@ class Link(asyncio.Protocol):
         """Talk through this socket from now on, and wait for the hello; None where none comes, and nothing is left open."""
         loop = asyncio.get_running_loop()
         self._hello = loop.create_future()
+        self.nonsense = ""
         self.disconnected.clear()
         connection.setblocking(False)
         await loop.create_unix_connection(lambda: self, sock=connection)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from fluxplug_exec_local import executor, link, relay, settings
+from fluxplug_exec_local import executor, link, relay, remote, settings
 
 from fluxplug.exec import OUTPUT_LOG, Ended, Host
 from fluxplug.instance import unixsocket
@@ -379,6 +379,37 @@ def test_a_host_that_is_gone_after_a_restart_loses_its_jobs(elsewhere):
         assert at.site.of(1, Ended)[0].lost
 
     elsewhere(play, ranks=2, contact_timeout=0.0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"yes\n" * 10, b"\x01\0\0\0\x05", b"\x07\0\0\0\x91\xa5hello", b"\x06\0\0\0\x91\x91\xa3abc"],
+    ids=["text", "number", "short", "other"],
+)
+def test_an_answer_that_is_not_an_agents_is_named(tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(remote, "END_TIMEOUT", 0.01)
+    command = tmp_path / "command"
+    command.write_text(f"""#!{sys.executable}
+import sys, time
+sys.stdout.buffer.write({relay.MARK + answer!r})
+sys.stdout.flush()
+time.sleep(60)
+""")
+    command.chmod(0o700)
+    (tmp_path / "agents").mkdir()
+
+    async def play():
+        heard = []
+        one = remote.RemoteLink(
+            Host(0, "n0"), tmp_path, connect=[str(command), "{host}"], python="", instance="i", folder="", uri="",
+            heard=lambda *what: heard.append(what), lost=heard.append,
+        )  # fmt: skip
+        assert await asyncio.wait_for(one.reach(), 20) is None
+        assert one.reason.startswith("the answer is not an agent's")
+        assert heard == []
+        one.close()
+
+    asyncio.run(play())
 
 
 def test_the_reason_is_what_the_command_says_last(elsewhere):

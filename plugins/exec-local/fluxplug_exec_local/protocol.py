@@ -1,7 +1,8 @@
 """What server and agent say to each other: frames of msgpack with a length in front, each a list of messages.
 
-Messages of the server are `[op, ...]`; those of an agent are a hello, then batches of numbered reports and PMI exchanges. Not here: who says
-what when (`link`, `channel`).
+Messages of the server are `[op, ...]`; what must come once and in order (signals, input, windows) is `["request", number, op, ...]`, kept until the
+agent's `["requests", number]` or its next hello says that it has come. Those of an agent are a hello, then batches of numbered reports and PMI
+exchanges. Not here: who says what when (`link`, `channel`).
 """
 
 from __future__ import annotations

@@ -190,14 +190,18 @@ class RawSink(Sink):
 
 
 def interactive_ranks(jobspec: dict[str, Any]) -> str:
-    """The task of a job that somebody is to sit at, "" for none."""
+    """The task of a job that somebody is to sit at, "" for none, and where the ranks make no sense: then the job does not start."""
     shell = jobspec.get("attributes", {}).get("system", {}).get("shell") or {}
     given = (shell.get("options") or {}).get("pty")
     if not isinstance(given, dict) or not given.get("interactive"):
         return ""
-    ranks = str(given.get("ranks", "0"))
+    ranks = str(given.get("ranks") or "0")
     if ranks == "all":
         return "0"
     from fluxplug.values.idset import IDset  # noqa: PLC0415 - few give ranks
 
-    return str(IDset(ranks).expand()[0])
+    try:
+        wanted = IDset(ranks)
+    except ValueError:
+        return ""
+    return str(wanted.first()) if wanted else "0"

@@ -14,7 +14,7 @@ from time import monotonic
 
 import pytest
 
-from fluxplug.cli.terminal import Escape
+from fluxplug.cli.terminal import Escape, interactive_ranks
 from fluxplug.client import Client
 from fluxplug.errors import ApiError
 
@@ -390,3 +390,12 @@ def test_the_way_out(typed, handed_on, left):
         if leave:
             break
     assert (found.decode(), leave) == (handed_on, left)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "first"), [(None, "0"), ("all", "0"), ("1,3", "1"), (2, "2"), ("", "0"), ("[]", "0"), ("x", "")]
+)
+def test_who_sits_where(ranks, first):
+    given = {"interactive": 1, **({} if ranks is None else {"ranks": ranks})}
+    jobspec = {"attributes": {"system": {"shell": {"options": {"pty": given}}}}}
+    assert interactive_ranks(jobspec) == first

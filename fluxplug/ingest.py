@@ -127,6 +127,8 @@ class Site:
         system["queue"] = queue.name
         if duration is not None:
             system["duration"] = duration
+        if not system.get("duration") and queue.policy.default_duration is not None:
+            system["duration"] = queue.policy.default_duration
         if old is not None and old.properties:
             system["constraints"] = without_properties(system.get("constraints") or {}, old.properties)
         return self._checked({**jobspec, "attributes": {**jobspec["attributes"], "system": system}}, queue), queue

@@ -13,10 +13,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
-from fluxplug.cli.follow import INACTIVE, Outcome, Sink, failure_text, print_output
+from fluxplug.cli.follow import INACTIVE, Outcome, Sink, failure_text, hand_on, print_output
 from fluxplug.cli.live import text_of
 from fluxplug.clock import stopwatch
-from fluxplug.errors import ApiError, FluxplugError
+from fluxplug.errors import ApiError, FluxplugError, UnknownOutcomeError
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -254,7 +254,10 @@ class Attachment:
             import base64  # noqa: PLC0415 - only where there is input
 
             body = {"data": base64.b64encode(data).decode("ascii"), "encoding": "base64"}
-        self._client.post(f"{self._path}/input", {"ranks": self._stdin, **body})
+        try:
+            hand_on(self._client, f"{self._path}/input", {"ranks": self._stdin, **body})
+        except UnknownOutcomeError:
+            self._say(f"{self._shown} may have missed some of its input, as the server ended while that was handed on")
 
     def _catch(self) -> None:
         if threading.current_thread() is not threading.main_thread():

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import threading
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from fluxplug.cli.live import warn
-from fluxplug.errors import FluxplugError
+from fluxplug.client.client import PATIENCE, Pauses
+from fluxplug.clock import stopwatch
+from fluxplug.errors import ApiError, ConnectionFailedError, FluxplugError, UnknownOutcomeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 # As many jobs can be watched at once; the output of the next is shown when one of them has ended.
 MAX_WATCHED = 256
 _STACK = 256 * 1024
+# What an instance says that ends, or that has just begun.
+_LATER = (errno.EAGAIN, errno.ESHUTDOWN)
 _REDRAW = 0.05  # seconds between two states of a progress bar
 INACTIVE = 64
 COMPLETED, FAILED, CANCELED, TIMEOUT = 1, 2, 4, 8
@@ -279,6 +284,26 @@ class Follower:
         self._done(jobid)
         if not self._left:
             self._journal.close()
+
+
+def hand_on(client: Client, path: str, body: dict[str, Any]) -> bool:
+    """Give a job input; a server that is being restarted is waited for. Whether it was.
+
+    Raises UnknownOutcomeError where the job may have it already: it is not sent twice. Raises FluxplugError where it takes none.
+    """
+    pauses = Pauses(stopwatch() + PATIENCE)
+    waited = False
+    while True:
+        try:
+            client.post(path, body)
+        except UnknownOutcomeError:
+            raise
+        except (ConnectionFailedError, ApiError) as error:
+            if not (isinstance(error, ConnectionFailedError) or error.errno in _LATER) or not pauses.take():
+                raise
+            waited = True
+        else:
+            return waited
 
 
 def print_output(

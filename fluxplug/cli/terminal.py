@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import select
 import termios
@@ -14,10 +13,8 @@ import tty
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, Any
 
-from fluxplug.cli.follow import Sink
-from fluxplug.client.client import PATIENCE, Pauses
-from fluxplug.clock import stopwatch
-from fluxplug.errors import ApiError, ConnectionFailedError, FluxplugError, UnknownOutcomeError
+from fluxplug.cli.follow import Sink, hand_on
+from fluxplug.errors import FluxplugError, UnknownOutcomeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,19 +140,11 @@ class Keyboard:
 
     def _post(self, body: dict[str, Any]) -> None:
         """Hand on; a server that is being restarted is waited for. A key that it may have had already is not sent twice."""
-        pauses = Pauses(stopwatch() + PATIENCE)
         missed = False
-        while True:
-            try:
-                self._client.post(f"{self._path}/input", {"ranks": self._ranks, **body})
-                break
-            except UnknownOutcomeError:
-                missed = True
-                break
-            except (ConnectionFailedError, ApiError) as error:
-                if not (isinstance(error, ConnectionFailedError) or error.errno == errno.EAGAIN) or not pauses.take():
-                    raise
-                missed = True
+        try:
+            missed = hand_on(self._client, f"{self._path}/input", {"ranks": self._ranks, **body})
+        except UnknownOutcomeError:
+            missed = True
         if missed and "winsize" not in body:
             self.resized()
 
@@ -201,14 +190,18 @@ class RawSink(Sink):
 
 
 def interactive_ranks(jobspec: dict[str, Any]) -> str:
-    """The task of a job that somebody is to sit at, "" for none."""
+    """The task of a job that somebody is to sit at, "" for none, and where the ranks make no sense: then the job does not start."""
     shell = jobspec.get("attributes", {}).get("system", {}).get("shell") or {}
     given = (shell.get("options") or {}).get("pty")
     if not isinstance(given, dict) or not given.get("interactive"):
         return ""
-    ranks = str(given.get("ranks", "0"))
+    ranks = str(given.get("ranks") or "0")
     if ranks == "all":
         return "0"
     from fluxplug.values.idset import IDset  # noqa: PLC0415 - few give ranks
 
-    return str(IDset(ranks).expand()[0])
+    try:
+        wanted = IDset(ranks)
+    except ValueError:
+        return ""
+    return str(wanted.first()) if wanted else "0"

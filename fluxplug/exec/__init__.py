@@ -176,6 +176,10 @@ class Executor(ABC):
     def write(self, jobid: int, ranks: str, data: bytes, *, eof: bool) -> None:  # noqa: B027 - not every executor has it
         """Hand input to the tasks of these ranks (idset text, or `all`)."""
 
+    def takes_input(self, jobid: int) -> bool:  # noqa: ARG002
+        """Whether there is room for more input of a job; until then, `write` is not called."""
+        return True
+
     def resize(self, jobid: int, ranks: str, rows: int, columns: int) -> None:  # noqa: B027 - not every executor has terminals
         """The window of these ranks' terminals has so many rows and columns."""
 

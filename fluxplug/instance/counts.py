@@ -46,6 +46,8 @@ class Counts:
                 table["inactive"] += 1
                 if not known:
                     table[RESULTS[found.result]] += 1
+            for table in self._queues.values():  # what has ended and is not there was purged
+                table["inactive_purged"] = sum(table[name] for name in RESULTS.values()) - table["inactive"]
 
     def ended(self, record: Mapping[str, Any]) -> None:
         """A job has ended."""

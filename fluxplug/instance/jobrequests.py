@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from fluxplug.instance.jobs import LiveJob
 
 MAX_LISTED = 1_000_000
+INPUT_PAUSE = 0.02
 DURATION, QUEUE = "attributes.system.duration", "attributes.system.queue"
 
 
@@ -228,6 +229,8 @@ class JobRequests:
 
     def _move(self, live: LiveJob, name: str, limit: float | None, now: float) -> dict[str, Any]:
         driver, jobid = self.driver, live.jobid
+        if live.document is not None:
+            raise RequestError(errno.EINVAL, "queue cannot be changed once resources are allocated")
         taken, queue, request = driver.intake.moved(live, name, limit, live.record["userid"])
         try:
             driver.handle(ev.SetQueue(now, jobid, queue, request, live.brief(queue=name), taken))
@@ -292,6 +295,9 @@ class JobRequests:
             except ValueError as error:
                 raise RequestError(errno.EINVAL, f"ranks: {error}") from None
         driver = self.driver
+        # Whoever sends it waits, as the writer of a pipe does.
+        while data and driver.executor is not None and not driver.executor.takes_input(jobid):  # noqa: ASYNC110 - rare
+            await asyncio.sleep(INPUT_PAUSE)
 
         def write(now: float) -> None:
             del now

@@ -39,6 +39,7 @@ INSTANCE = 0
 """The id under which the instance's own logs (resource.eventlog) are kept."""
 
 _SCHEMA = f"""
+BEGIN;
 CREATE TABLE meta(key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE environments(digest BLOB PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs(
@@ -52,6 +53,7 @@ CREATE TABLE entries(seq INTEGER PRIMARY KEY, id INTEGER NOT NULL, log INTEGER N
 CREATE INDEX of_job ON entries(id, log);
 CREATE TABLE tokens(key TEXT PRIMARY KEY, seq INTEGER NOT NULL, time REAL NOT NULL DEFAULT 0) WITHOUT ROWID;
 PRAGMA user_version = {VERSION};
+COMMIT;
 """
 _SINCE_1 = """
 BEGIN;
@@ -108,13 +110,11 @@ class Store:
         self.path = path
         try:
             self._writer = self._connect(path, power=power)
-            version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-            if version == 0:
-                self._writer.executescript(_SCHEMA)
-            elif version == 1:
-                self._writer.executescript(_SINCE_1)
-            elif version != VERSION:
-                raise StoreError(f"{path}: a store of version {version}; this is version {VERSION} of fluxplug's")
+            try:
+                self._prepare()
+            except BaseException:
+                self._writer.close()
+                raise
             self._reader = self._connect(path, power=power)
             self._reader.execute("PRAGMA query_only = ON")
             last = self._reader.execute("SELECT seq + count - 1 FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
@@ -122,6 +122,16 @@ class Store:
             self.seq: int = max(last[0] if last else 0, self.meta("seq", 0))
         except sqlite3.Error as error:
             raise StoreError(f"{path}: {error}") from None
+
+    def _prepare(self) -> None:
+        """Make a new file, or one of a former version, one of this version: whole or not at all."""
+        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            self._writer.executescript(_SCHEMA)
+        elif version == 1:
+            self._writer.executescript(_SINCE_1)
+        elif version != VERSION:
+            raise StoreError(f"{self.path}: a store of version {version}; this is version {VERSION} of fluxplug's")
 
     @staticmethod
     def _connect(path: Path, *, power: bool) -> sqlite3.Connection:

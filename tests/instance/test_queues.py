@@ -100,6 +100,10 @@ policy.limits.job-size.max.nnodes = 1
 
 [queues.any]
 
+[queues.brief]
+policy.limits.duration = "1h"
+policy.jobspec.defaults.system.duration = "30m"
+
 [queues.later]
 parent = "any"
 
@@ -214,6 +218,12 @@ def test_what_another_queue_does_not_take(moving):
     assert (one.client.get(f"/v1/jobs/{jobid}/jobspec"), one.names(jobid)) == known
     assert move(one, jobid, "big") == {}
     assert move(one, jobid, "big", duration=60) == {"attributes.system.duration": 60}
+    unlimited = one.submit(jobspec("true", queue="later"), urgency=0)
+    assert move(one, unlimited, "brief") == {"attributes.system.queue": "brief", "attributes.system.duration": 1800}
+    runs = one.submit(jobspec("true", queue="later", exec={"test": {"run_duration": "100s"}}))
+    one.until(runs, "alloc")
+    with pytest.raises(ApiError, match="queue cannot be changed once resources are allocated"):
+        move(one, runs, "small")
     over = one.submit(jobspec("true", queue="big", duration=60))
     one.result(over)
     with pytest.raises(ApiError, match="job is inactive"):

@@ -1,9 +1,13 @@
 """What clients ask beside submitting, and what they are answered."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
 from fluxplug.errors import ApiError
 from fluxplug.instance.driver import MAX_PURGE
+from fluxplug.instance.jobrequests import JobRequests
 
 from .conftest import jobspec
 
@@ -202,3 +206,22 @@ def test_the_jobspec_before_updates(one):
     ]
     assert [system["duration"] for system in systems] == [20, 60, 60]
     assert ["environment" in system for system in systems] == [False, False, True]
+
+
+def test_who_sends_input_waits_until_there_is_room():
+    taken = []
+    room = iter((False, False, True))
+    executor = SimpleNamespace(
+        takes_input=lambda _: next(room),
+        write=lambda jobid, ranks, data, *, eof: taken.append((jobid, ranks, data, eof)),
+    )
+
+    async def call(function):
+        return function(0.0)
+
+    live = SimpleNamespace(document={})
+    requests = JobRequests(SimpleNamespace(executor=executor, call=call, jobs={1: live}))
+    asyncio.run(requests.input(1, "all", b"x", eof=False))
+    assert next(room, None) is None
+    asyncio.run(requests.input(1, "all", b"", eof=True))
+    assert taken == [(1, "all", b"x", False), (1, "all", b"", True)]

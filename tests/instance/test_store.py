@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fluxplug.instance.store import EVENTLOG, LOGS, Batch, Store, StoreError
+from fluxplug.instance.store import _SCHEMA, EVENTLOG, LOGS, Batch, Store, StoreError
 
 
 @pytest.fixture
@@ -42,6 +42,16 @@ def test_a_batch_is_there_whole_and_in_order(store):
     assert list(store.active()) == []
     assert list(store.ended()) == [(1, b"{}")]
     store.check()
+
+
+def test_a_store_is_made_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "store.sqlite"
+    # As if the server had been killed on its way.
+    monkeypatch.setattr("fluxplug.instance.store._SCHEMA", _SCHEMA.replace("CREATE TABLE entries", "CREATE nonsense"))
+    with pytest.raises(StoreError):
+        Store(path, power=False)
+    monkeypatch.undo()
+    Store(path, power=False).close()
 
 
 def test_a_batch_that_cannot_be_written_leaves_nothing_and_may_be_tried_again(store):

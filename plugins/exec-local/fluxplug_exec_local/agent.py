@@ -292,13 +292,19 @@ class Agent:
         now = since_boot()
         while self._timers and self._timers[0][0] <= now:
             _, _, action, args = heapq.heappop(self._timers)
-            action(*args)
+            try:
+                action(*args)
+            except Exception:  # noqa: BLE001 - one job's trouble must not end the others
+                traceback.print_exc()
 
     def _look_around(self) -> None:
         now = self.now()
+        self.at(now + WATCH_INTERVAL, self._look_around)
         self.leftovers.sweep()
         self.cgroups.tidy()
         if not self.is_at_its_address():
+            if self._stopping:
+                return
             print("agent: another one serves my address, or it has gone: ending", file=sys.stderr, flush=True)
             self.channel.close()
             self.shut_down()
@@ -310,8 +316,6 @@ class Agent:
             self._idle_since = now
         elif now - self._idle_since > self._patience():
             self.running = False
-            return
-        self.at(now + WATCH_INTERVAL, self._look_around)
 
 
 def _identity(path: str) -> tuple[int, int] | None:

@@ -58,7 +58,10 @@ def rlimits(wanted: Mapping[str, int] | None, nofile: tuple[int, int]) -> dict[i
         which = getattr(resource, f"RLIMIT_{name.upper()}", None)
         if which is None:
             raise ValueError(f"rlimit.{name}: no such limit")
-        found[which] = resource.RLIM_INFINITY if value == -1 else int(value)
+        try:
+            found[which] = resource.RLIM_INFINITY if value == -1 else int(value)
+        except (ValueError, TypeError):
+            raise ValueError(f"rlimit.{name} must be a number, not {value!r}") from None
     if nofile[0] == nofile[1] and len(found) == 1:
         return {}
     return found

@@ -38,6 +38,8 @@ class Channel:
         #: When the server last said something, by the clock of this host.
         self.heard_at = since_boot()
         self.seq = 0
+        #: The number of the last request: what a server asks that must neither be lost nor done twice.
+        self._taken = 0
         self.retained: deque[tuple[int, bytes]] = deque()
         self._retained_bytes = 0
         self._pending: list[Any] = []
@@ -103,7 +105,7 @@ class Channel:
         self._splitter = Splitter()
         self.agent.watch(connection.fileno(), self._ready)
         known = [job.summary() for job in self.agent.jobs.values()]
-        self._out.append(frame(["hello", self.agent.instance, os.getpid(), known]))
+        self._out.append(frame(["hello", self.agent.instance, os.getpid(), known, self._taken]))
 
     def _drop(self) -> None:
         if self._socket is None:
@@ -131,12 +133,15 @@ class Channel:
             self._drop()
             return
         self.heard_at = since_boot()
+        before = self._taken
         try:
             for messages in self._splitter.feed(data):
                 for message in messages:
                     self._obey(message)
         except ProtocolError:
             self._drop()
+        if self._taken != before:
+            self.say(["requests", self._taken])
 
     def _send(self) -> None:
         out = self._out
@@ -181,6 +186,10 @@ class Channel:
         elif op == "processes":
             known = agent.jobs.get(message[1])
             self.say(["processes", message[2], known.processes() if known is not None else []])
+        elif op == "request":
+            if message[1] > self._taken:
+                self._taken = message[1]
+                self._obey(message[2:])
         elif op == "ping":
             self.say(["pong"])
         elif op in ("tunnel", "taken"):

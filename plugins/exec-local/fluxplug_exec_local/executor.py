@@ -41,6 +41,8 @@ CONNECTS_AT_ONCE = 32
 RETRIES_AT_ONCE = 8
 #: Seconds for agents to answer a question.
 ANSWER_TIMEOUT = 10.0
+#: With so many bytes of input on the way to a host, no more is taken.
+MAX_KEPT = 8 << 20
 #: Seconds between two attempts to reach a host: at first, and after many.
 FIRST_RETRY, LAST_RETRY = 1.0, 60.0
 
@@ -150,7 +152,7 @@ class Local(Executor):
 
     def signal(self, jobid: int, signum: int) -> None:
         for link in self._links_of(jobid):
-            link.send_or_keep("signal", jobid, signum)
+            link.request("signal", jobid, signum)
 
     def stop(self, jobid: int, reason: str) -> None:
         tracked = self._jobs.get(jobid)
@@ -160,10 +162,14 @@ class Local(Executor):
 
     def write(self, jobid: int, ranks: str, data: bytes, *, eof: bool) -> None:
         for i, link in enumerate(self._links_of(jobid)):
-            link.send_or_keep("write", jobid, ranks, data, eof, i == 0)
+            link.request("write", jobid, ranks, data, eof, i == 0)
 
     def resize(self, jobid: int, ranks: str, rows: int, columns: int) -> None:
-        self._tell(jobid, "resize", ranks, rows, columns)
+        for link in self._links_of(jobid):
+            link.request("resize", jobid, ranks, rows, columns)
+
+    def takes_input(self, jobid: int) -> bool:
+        return all(link.kept_bytes < MAX_KEPT for link in self._links_of(jobid))
 
     def set_expiration(self, jobid: int, expiration: float) -> None:
         tracked = self._jobs.get(jobid)
@@ -250,10 +256,8 @@ class Local(Executor):
                 known = link.instance == hello.instance
             if not known:
                 self._give_up(tracked, [rank], LOST)
-        if hello is not None and link.instance != hello.instance:
-            link.instance = hello.instance
+        if hello is not None and link.meet_agent(hello.instance, hello.taken):
             link.delivered = self.site.durable.get(hello.instance, 0)
-            link.later.clear()
 
     def _restore(self, tracked: Tracked, rank: int, hello: Hello) -> bool:
         """Take up a job that runs since before this server, as far as this agent knows; False where it is lost."""
@@ -360,7 +364,7 @@ class Local(Executor):
     def _lose(self, link: Link, reason: str) -> None:
         """An agent is not expected back: its rank is down, its jobs are lost."""
         link.expected = False
-        link.later.clear()
+        link.drop_kept()
         self.site.ranks_down(str(link.rank), reason)
         if link.instance:
             self.site.log("error", f"lost contact with agent of rank {link.rank}: {reason}")
@@ -484,6 +488,8 @@ class Local(Executor):
             elif message[0] in TUNNELLED:
                 if isinstance(link, RemoteLink):
                     link.tunnelled(message)
+            elif message[0] == "requests":
+                link.requests_taken(message[1])
             elif message[0] == "log":
                 self.site.log(message[1], f"agent of rank {rank}: {message[2]}")
             elif message[0] == "reports" and message[1] > seq:

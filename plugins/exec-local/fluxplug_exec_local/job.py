@@ -151,7 +151,8 @@ class Job:
         if left < 0:
             return b""
         self.output_left[stream] = -1
-        self.log(4, shell_options.limit_text(stream, shell_options.output_limit(self.options)))
+        if len(self.nodes) == 1:
+            self.log(4, shell_options.limit_text(stream, shell_options.output_limit(self.options)))
         return data[:left]
 
     def output(self, stream: str, rank: str, data: str, encoding: str = "") -> None:

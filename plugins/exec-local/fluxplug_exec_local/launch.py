@@ -33,14 +33,15 @@ def start(job: Job) -> None:
         job.name = (job.system.get("job") or {}).get("name") or os.path.basename(command[0])  # noqa: PTH119
         layout = lay_out(job.nodes, job.index, job.nslots, job.jobspec, job.options)
         job.size = layout.size
-        limit = options.output_limit(job.options)
+        # Of several hosts' output the server says that it is too much: it gets to see it by one byte more.
+        limit = options.output_limit(job.options) + (len(job.nodes) > 1)
         options.exit_timeout(job.options)
         options.warning(job.options)
         job.pty = options.pty(job.options)
         oom = options.oom_adjust(job.options)
         idle = list(options.idle(job.options)) if job.index == 0 else []
         binding = Binding(job, len(layout.mine))
-        job.limits = rlimits(job.options.get("rlimit"), job.agent.nofile)
+        job.limits = rlimits(options.part(job.options, "rlimit"), job.agent.nofile)
     except (ValueError, KeyError, TypeError, OSError) as error:
         _begin(job, 0)
         job.start_failed(f"host {job.nodes[job.index][1]}: {_reason(error)}", 1)
@@ -131,8 +132,8 @@ def _start_task(  # noqa: PLR0917
     env["FLUX_TASK_RANK"] = str(rank)
     env["FLUX_TASK_LOCAL_ID"] = str(localid)
     binding.set_gpus(env, localid)
-    for name, template in (job.options.get("env-expand") or {}).items():
-        env[name] = expand(template, job, rank, localid)
+    for name, template in options.part(job.options, "env-expand").items():
+        env[name] = expand(str(template), job, rank, localid)
     pty = job.pty if job.pty is not None and job.pty.has(rank) else None
     theirs: list[int] = []  # the task's ends of pipes: not the agent's any more, whatever comes
     ours: list[int] = []
@@ -226,6 +227,8 @@ def _start_task(  # noqa: PLR0917
 
 def _follow(job: Job, task: Task, stream: Stream, *, hold: bool) -> None:
     """Read what a task writes, or wait with that for the server's word."""
+    if stream.file is not None:
+        stream.file.acquire()
     task.streams.append(stream)
     job.open += 1
     if hold:

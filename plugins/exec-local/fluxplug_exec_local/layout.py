@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fluxplug.values.idset import IDset
+from fluxplug_exec_local.options import part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +41,13 @@ def lay_out(
     cores = [len(IDset(node[2])) for node in nodes]
     if per is not None:
         per = {"type": per} if isinstance(per, str) else per
+        if not isinstance(per, dict) or "type" not in per:
+            raise ValueError(f"per-resource must have a type, node or core, not {per!r}")
         counts = assign_per_resource(cores, per["type"], per.get("count", 1))
     else:
         size = count["per_slot"] * nslots if "per_slot" in count else count["total"]
         counts = assign(cores, size, _cores_per_task(jobspec, count, sum(cores), nslots, size))
-    found = _number(counts, nodes, options.get("taskmap") or {})
+    found = _number(counts, nodes, part(options, "taskmap"))
     return Layout(found.ntasks, list(found.taskids(index)), [list(block) for block in found.blocks])
 
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fluxplug.instance import unixsocket
-from fluxplug_exec_local.protocol import ProtocolError, Splitter, frame
+from fluxplug_exec_local.protocol import MAX_FRAME, MAX_HELLO, ProtocolError, Splitter, frame
 from fluxplug_exec_local.start import address_of, start_agent
 
 if TYPE_CHECKING:
@@ -27,19 +27,22 @@ if TYPE_CHECKING:
 HELLO_TIMEOUT = 30.0
 #: Seconds between the starts of agents that die at once.
 RESTART_INTERVAL = 2.0
-#: So many signals and pieces of input wait for a connection that is to be made again.
-MAX_LATER = 1000
 
 
 class Hello:
-    """What an agent said about itself: its `instance` id, and (marks, status) of each job that it knows."""
+    """What an agent said about itself: its `instance` id, (marks, status) of each job that it knows, and the last request that it has `taken`."""
 
-    __slots__ = ("instance", "jobs", "pid")
+    __slots__ = ("instance", "jobs", "pid", "taken")
 
     def __init__(self, message: Sequence[Any]) -> None:
-        self.instance: str = message[1]
-        self.pid: int = message[2]
-        self.jobs: dict[int, tuple[list[int], int]] = {jobid: (marks, status) for jobid, marks, status in message[3]}
+        """Raises ProtocolError where it is none."""
+        try:
+            word, self.instance, self.pid, jobs, self.taken = message
+            self.jobs: dict[int, tuple[list[int], int]] = {jobid: (marks, status) for jobid, marks, status in jobs}
+        except (TypeError, ValueError) as error:
+            raise ProtocolError(f"no hello: {error}") from None
+        if word != "hello" or not (isinstance(self.instance, str) and isinstance(self.taken, int)):
+            raise ProtocolError("no hello")
 
 
 class Link(asyncio.Protocol):
@@ -63,7 +66,10 @@ class Link(asyncio.Protocol):
         self.instance = ""
         self.delivered = 0
         self.closing = False
-        self.later: deque[tuple[Any, ...]] = deque(maxlen=MAX_LATER)
+        #: Requests that must neither be lost nor come twice, until the agent says that it has them; the first one's number, and their bytes.
+        self._kept: deque[tuple[Any, ...]] = deque()
+        self._first = 1
+        self.kept_bytes = 0
         self._path = address_of(str(statedir), host.rank)
         self._statedir = statedir
         self._heard = heard
@@ -74,6 +80,8 @@ class Link(asyncio.Protocol):
         self._out: list[Any] = []
         self._started: int | None = None
         self.disconnected = asyncio.Event()
+        #: What was wrong with the answer where that was no agent's.
+        self.nonsense = ""
 
     async def find(self) -> Hello | None:
         """The hello of the agent that serves this rank already; None where there is none."""
@@ -102,17 +110,40 @@ class Link(asyncio.Protocol):
         self.up = self.expected = True
         self.send("welcome", stored, settings)
 
-    def send_or_keep(self, *message: Any) -> None:
-        """Tell the agent, or keep it for the same agent's return if that is to be expected."""
+    def request(self, *message: Any) -> None:
+        """Tell the agent, now or when it has returned if that is to be expected: once, whatever becomes of connections meanwhile."""
+        if not (self.up or self.expected):
+            return
+        self._kept.append(message)
+        self.kept_bytes += _size(message)
         if self.up:
-            self.send(*message)
-        elif self.expected:
-            self.later.append(message)
+            self.send("request", self._first + len(self._kept) - 1, *message)
 
     def send_kept(self) -> None:
-        """Tell what was kept."""
-        while self.later:
-            self.send(*self.later.popleft())
+        """Tell what was requested and is not known to have come."""
+        for number, message in enumerate(self._kept, self._first):
+            self.send("request", number, *message)
+
+    def requests_taken(self, number: int) -> None:
+        """The agent has the requests up to this number."""
+        while self._kept and self._first <= number:
+            self.kept_bytes -= _size(self._kept.popleft())
+            self._first += 1
+
+    def drop_kept(self) -> None:
+        """Nobody is there any more to be told."""
+        self._kept.clear()
+        self.kept_bytes = 0
+
+    def meet_agent(self, instance: str, taken: int) -> bool:
+        """An agent is there that has requests up to a number; whether it is another than before."""
+        if self.instance == instance:
+            self.requests_taken(taken)
+            return False
+        if self.instance:
+            self.drop_kept()
+        self.instance, self._first = instance, taken + 1
+        return True
 
     def send(self, *message: Any) -> None:
         """Tell the agent, at the end of this turn of the loop, in one frame with all else."""
@@ -132,17 +163,19 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._splitter = Splitter()
+        self._splitter = Splitter(MAX_HELLO)
 
     def data_received(self, data: bytes) -> None:
         try:
             messages = self._splitter.feed(data)
-        except ProtocolError:
-            messages = []
+            if messages and self._hello is not None and not self._hello.done():
+                self._hello.set_result(Hello(messages.pop(0)))
+                self._splitter.most = MAX_FRAME
+        except ProtocolError as error:
+            self.nonsense = str(error)
             if self._transport is not None:
                 self._transport.abort()
-        if messages and self._hello is not None and not self._hello.done() and messages[0][0] == "hello":
-            self._hello.set_result(Hello(messages.pop(0)))
+            return
         if messages:
             self._heard(self, messages)
 
@@ -174,6 +207,7 @@ class Link(asyncio.Protocol):
         """Talk through this socket from now on, and wait for the hello; None where none comes, and nothing is left open."""
         loop = asyncio.get_running_loop()
         self._hello = loop.create_future()
+        self.nonsense = ""
         self.disconnected.clear()
         connection.setblocking(False)
         await loop.create_unix_connection(lambda: self, sock=connection)
@@ -194,3 +228,7 @@ class Link(asyncio.Protocol):
                 if not pid:
                     return
             self._started = None
+
+
+def _size(message: Sequence[Any]) -> int:
+    return sum(len(part) for part in message if isinstance(part, bytes))

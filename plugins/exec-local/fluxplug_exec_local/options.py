@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fluxplug.values.duration import parse_fsd
 from fluxplug.values.idset import IDset
+from fluxplug_exec_local.size import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,7 +28,7 @@ DEFAULT_ROWS, DEFAULT_COLUMNS = 24, 80
 OOM_MIN, OOM_MAX = -1000, 1000
 
 _MOST_ROWS = 0xFFFF
-_SIZES = {"": 1, "k": 1 << 10, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_MOST_SIGNALS = signal.NSIG - 1
 
 # What is served: None where the value is read elsewhere or may be anything, else the keys that it may have.
 _STREAM: dict[str, Any] = {"type": None, "path": None, "label": None, "buffer": {"type": None}}
@@ -91,8 +92,11 @@ def pty(options: Options) -> Pty | None:
     wanted = given.get("ranks")
     if wanted is None and not interactive and not given.get("capture"):
         return None
-    ranks = None if wanted == "all" or (wanted is None and not interactive) else IDset(str(wanted or 0))
-    window = given.get("winsize") or {}
+    try:
+        ranks = None if wanted == "all" or (wanted is None and not interactive) else IDset(str(wanted or 0))
+    except ValueError as error:
+        raise ValueError(f"pty.ranks must be all or a list of ranks: {error}") from None
+    window = part(given, "winsize", "pty.")
     rows, columns = window.get("rows", DEFAULT_ROWS), window.get("cols", DEFAULT_COLUMNS)
     if not all(isinstance(number, int) and 0 < number <= _MOST_ROWS for number in (rows, columns)):
         raise ValueError(f"pty.winsize must be an object of rows and cols, 1 to {_MOST_ROWS}, not {window!r}")
@@ -105,22 +109,27 @@ def warning(options: Options) -> tuple[int, float] | None:
     if not wanted:
         return None
     wanted = wanted if isinstance(wanted, dict) else {}
-    return int(wanted.get("signum", signal.SIGUSR1)), seconds(wanted.get("timeleft", DEFAULT_TIMELEFT))
+    signum = _integer("signal.signum", wanted.get("signum", signal.SIGUSR1), 1, _MOST_SIGNALS)
+    return signum, _seconds("signal.timeleft", wanted.get("timeleft", DEFAULT_TIMELEFT))
 
 
 def exit_timeout(options: Options) -> float:
     """Seconds that tasks may go on after the first has exited; below 0 for as long as they like."""
     value = options.get("exit-timeout", DEFAULT_EXIT_TIMEOUT)
-    return -1.0 if value == "none" else seconds(value)
+    return -1.0 if value == "none" else _seconds("exit-timeout", value)
 
 
 def output_limit(options: Options) -> int:
     """The most bytes of each output stream of a job that are logged. Raises ValueError for a size that is none."""
+    if "output" not in options:
+        return DEFAULT_OUTPUT_LIMIT
     given = part(options, "output").get("limit", DEFAULT_OUTPUT_LIMIT)
-    if isinstance(given, int):
-        return given
-    number, unit = (given[:-1], given[-1]) if given and given[-1] in _SIZES else (given, "")
-    return int(float(number) * _SIZES[unit])
+    if str(given) == "0":
+        return 0
+    try:
+        return parse_size(str(given))
+    except ValueError:
+        raise ValueError(f"output.limit must be a number of bytes, or one with K, M, G or T, not {given!r}") from None
 
 
 def limit_text(stream: str, limit: int) -> str:
@@ -133,10 +142,7 @@ def oom_adjust(options: Options) -> int | None:
     given = part(options, "oom").get("adjust")
     if given is None:
         return None
-    value = int(given)
-    if not OOM_MIN <= value <= OOM_MAX:
-        raise ValueError(f"oom.adjust must be {OOM_MIN} to {OOM_MAX}, not {value}")
-    return value
+    return _integer("oom.adjust", given, OOM_MIN, OOM_MAX)
 
 
 def pmi_wanted(options: Options) -> bool:
@@ -157,28 +163,42 @@ def idle(options: Options) -> Iterator[str]:
     if isinstance(terminals, dict) and "capture" in terminals and not terminals["capture"]:
         yield "shell option pty.capture=0 has no effect: what terminals show is always logged"
     if "input" in options:
-        part(part(options, "input"), "stdin")
+        part(part(options, "input"), "stdin", "input.")
     if "output" in options:
         for stream in ("stdout", "stderr"):
-            given = part(part(options, "output"), stream)
-            part(given, "buffer")
+            given = part(part(options, "output"), stream, "output.")
+            part(given, "buffer", f"output.{stream}.")
             if given.get("type") == "term":
                 yield f"shell option output.{stream}.type=term has no effect: output is logged, for those who attach"
 
 
-def part(options: Options, name: str) -> dict[str, Any]:
-    """The keys below an option, none where it is not given. Raises ValueError where it is a value."""
-    given = options.get(name) or {}
+def part(options: Options, key: str, above: str = "") -> dict[str, Any]:
+    """The keys below an option, none where it is not given; `above` is what comes before its key. Raises ValueError where it is a value."""
+    given = options.get(key) or {}
     if not isinstance(given, dict):
+        name = above + key
         raise ValueError(f"shell option {name} must have keys, such as {name}.KEY=VALUE, and not the value {given!r}")  # noqa: TRY004 - what a user wrote
     return given
 
 
-def seconds(value: Any) -> float:
-    """A duration, as a number or as FSD. Raises ValueError."""
+def _seconds(name: str, value: Any) -> float:
+    """A duration, as a number or as FSD."""
     if isinstance(value, (int, float)):
         return float(value)
-    return parse_fsd(value)
+    try:
+        return parse_fsd(value)
+    except (ValueError, TypeError):
+        raise ValueError(f"{name} must be a duration such as 30 or 5m, not {value!r}") from None
+
+
+def _integer(name: str, given: Any, least: int, most: int) -> int:
+    try:
+        value = int(given)
+    except (ValueError, TypeError, OverflowError):
+        value = least - 1
+    if not least <= value <= most:
+        raise ValueError(f"{name} must be {least} to {most}, not {given!r}")
+    return value
 
 
 def _words(value: Any) -> list[str]:

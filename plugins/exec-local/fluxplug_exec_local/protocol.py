@@ -1,7 +1,8 @@
 """What server and agent say to each other: frames of msgpack with a length in front, each a list of messages.
 
-Messages of the server are `[op, ...]`; those of an agent are a hello, then batches of numbered reports and PMI exchanges. Not here: who says
-what when (`link`, `channel`).
+Messages of the server are `[op, ...]`; what must come once and in order (signals, input, windows) is `["request", number, op, ...]`, kept until the
+agent's `["requests", number]` or its next hello says that it has come. Those of an agent are a hello, then batches of numbered reports and PMI
+exchanges. Not here: who says what when (`link`, `channel`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from fluxplug.errors import FluxplugError
 
 #: A frame holds at most this much: far more than either side sends, so that garbage is recognised.
 MAX_FRAME = 1 << 30
+#: As long as nobody has said hello, one that holds more is not waited for: text that is no frame begins with a large number.
+MAX_HELLO = 16 << 20
 
 _LENGTH = struct.Struct("<I")
 _encode = msgspec.msgpack.Encoder().encode
@@ -43,11 +46,12 @@ def frame(message: Any) -> bytes:
 
 
 class Splitter:
-    """Cuts a stream of bytes into the messages of its frames."""
+    """Cuts a stream of bytes into the messages of its frames, of `most` bytes each."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_buffer", "most")
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = MAX_FRAME) -> None:
+        self.most = most
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Any]:
@@ -60,15 +64,18 @@ class Splitter:
         with memoryview(buffer) as view:
             while end - start >= 4:
                 (length,) = _LENGTH.unpack_from(view, start)
-                if length > MAX_FRAME:
+                if length > self.most:
                     raise ProtocolError(f"a frame of {length} bytes")
                 if end - start - 4 < length:
                     break
                 try:
                     with view[start + 4 : start + 4 + length] as payload:
-                        found.append(_decode(payload))
+                        message = _decode(payload)
                 except msgspec.DecodeError as error:
                     raise ProtocolError(str(error)) from error
+                if type(message) is not list or not message:
+                    raise ProtocolError("a frame without messages")
+                found.append(message)
                 start += 4 + length
         del buffer[:start]
         return found

@@ -8,10 +8,11 @@ and the others wait for that (`hold`).
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fluxplug.values.idset import IDset
 from fluxplug_exec_local.environment import expand, tags
+from fluxplug_exec_local.options import part
 
 if TYPE_CHECKING:
     from fluxplug_exec_local.job import Job
@@ -29,10 +30,9 @@ class OutputFile:
         self.fd = os.open(path, flags, 0o666)
         self._users = 1
 
-    def acquire(self) -> OutputFile:
+    def acquire(self) -> None:
         """One more user."""
         self._users += 1
-        return self
 
     def release(self) -> None:
         """One user less."""
@@ -84,31 +84,30 @@ class Redirect:
 
     def open(self) -> None:
         """Read the options. Raises ValueError where they make no sense."""
-        given = self._job.options.get("input")
-        if given:
-            stdin = given.get("stdin") or {}
+        if "input" in self._job.options:
+            stdin = part(part(self._job.options, "input"), "stdin", "input.")
             if stdin.get("type") == "file":
-                self.stdin = str(stdin["path"])
-        given = self._job.options.get("output")
-        if not given:
+                self.stdin = _path(stdin, "input.stdin")
+        if not self._job.options.get("output"):
             return
+        given = part(self._job.options, "output")
         mode = given.get("mode", "truncate")
         if mode not in ("truncate", "append"):
             raise ValueError(f"output.mode must be truncate or append, not {mode!r}")
         self._truncate = mode == "truncate"
-        first = given.get("stdout") or {}
+        first = part(given, "stdout", "output.")
         self._settings = {}
         for name in STREAMS:
-            own = given.get(name) or {}
+            own = part(given, name, "output.")
             # Without a type of its own, stderr goes where stdout goes.
             where = own if "type" in own or name == "stdout" else first
             kind = where.get("type", "kvs")
             if kind not in ("kvs", "file", "term"):
                 raise ValueError(f"output.{name}.type must be kvs, file or term, not {kind!r}")
-            buffer = (own.get("buffer") or {}).get("type", "line" if name == "stdout" else "none")
+            buffer = part(own, "buffer", f"output.{name}.").get("type", "line" if name == "stdout" else "none")
             if buffer not in ("line", "none"):
                 raise ValueError(f"output.{name}.buffer.type must be none or line, not {buffer!r}")
-            path = str(where["path"]) if kind == "file" else ""
+            path = _path(where, f"output.{name if where is own else STREAMS[0]}") if kind == "file" else ""
             self._settings[name] = _Setting(path, bool(where.get("label")), buffer == "line")
             if path:
                 self._announce(name, path)
@@ -141,8 +140,6 @@ class Redirect:
             except OSError as error:
                 raise ValueError(f"{path}: {error.strerror}") from error
         direct = alone and not setting.label and not piped
-        if not direct:
-            file.acquire()
         hold = shared and job.index > 0 and self._truncate
         return Target(setting.lines or setting.label, file, setting.label, direct, hold)
 
@@ -163,3 +160,9 @@ class Redirect:
         elif job.index == 0:
             everyone = "0" if job.size == 1 else f"0-{job.size - 1}"
             job.entry(0, "redirect", {"stream": name, "rank": everyone, "path": expand(path, job)})
+
+
+def _path(given: dict[str, Any], name: str) -> str:
+    if not given.get("path"):
+        raise ValueError(f"{name}.type=file must have a {name}.path")
+    return str(given["path"])

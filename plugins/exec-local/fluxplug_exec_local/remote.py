@@ -160,7 +160,10 @@ class RemoteLink(Link):
             delay *= 2
         said = _last_line(self._complaints(began)) or _last_line(bytes(self._preamble or b""))
         name = os.path.basename(self._words[0])  # noqa: PTH119
-        if status is None:
+        if self.nonsense:
+            self._terminate(pid)
+            said = f"the answer is not an agent's ({self.nonsense}){': ' + said if said else ''}"
+        elif status is None:
             self._terminate(pid)
             said = f"no answer{' within ' + format(HELLO_TIMEOUT, 'g') + ' s' if not said else ': ' + said}"
         elif not said:

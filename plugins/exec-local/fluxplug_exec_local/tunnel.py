@@ -161,11 +161,11 @@ class Exit:
         number = message[1]
         if message[0] == "open":
             try:
-                stream = unixsocket.connect(self._path)
+                # This loop is who accepts: it cannot wait until there is room for one more.
+                stream = unixsocket.connect(self._path, timeout=0)
             except OSError:
                 self._link.send("tunnel", number, None)
                 return
-            stream.setblocking(False)
             connection = self._connections[number] = _Outgoing(self, number)
             loop = asyncio.get_running_loop()
             connection.task = loop.create_task(loop.create_unix_connection(lambda: connection, sock=stream))

@@ -97,7 +97,7 @@ def test_options_that_make_no_sense_fail_the_job(stage):
         for options, word in (
             ({"cpu-affinity": "no"}, "cpu-affinity"),
             ({"output": {"mode": "no"}}, "output.mode"),
-            ({"exit-timeout": "no"}, "unit"),
+            ({"exit-timeout": "no"}, "exit-timeout"),
             ({"rlimit": {"no": 1}}, "rlimit.no"),
         ):
             jobid = await at.job("true", options=options)

@@ -8,8 +8,10 @@ import sys
 
 import pytest
 from fluxplug_exec_local import options as shell_options
+from fluxplug_exec_local.agent import Agent
 
 from fluxplug.exec import OUTPUT_LOG
+from fluxplug.instance import unixsocket
 
 
 def logged(site, jobid):
@@ -56,27 +58,85 @@ def test_it_is_said_once_a_job(stage):
     stage(play, ranks=2)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"output": 1},
-        {"output": {"stdout": "x"}},
-        {"input": {"stdin": 3}},
-        {"oom": 5},
-        {"oom": {"adjust": 1001}},
-        {"output": {"stdout": {"type": "tape"}}},
-    ],
-)
-def test_values_that_make_no_sense_fail_the_job(stage, options):
+NONSENSE = [
+    {"output": 1},
+    {"output": {"stdout": "x"}},
+    {"input": {"stdin": 3}},
+    {"oom": 5},
+    {"oom": {"adjust": 1001}},
+    {"output": {"stdout": {"type": "tape"}}},
+    {"output": {"stdout": {"type": "file"}}},
+    {"output": {"stderr": {"buffer": 3}}},
+    {"output": {"limit": -1}},
+    {"output": {"limit": 1.5e400}},
+    {"output": {"limit": "x"}},
+    {"input": {"stdin": {"type": "file"}}},
+    {"env-expand": 3},
+    {"exit-timeout": "x"},
+    {"exit-timeout": [1]},
+    {"signal": {"signum": 900}},
+    {"signal": {"signum": "x"}},
+    {"signal": {"timeleft": "x"}},
+    {"rlimit": "x"},
+    {"rlimit": {"core": "x"}},
+    {"pty": {"ranks": "x"}},
+    {"pty": {"interactive": 1, "winsize": 3}},
+    {"per-resource": 3},
+    {"oom": {"adjust": "x"}},
+]
+
+
+def test_values_that_make_no_sense_fail_the_job(stage):
     async def play(at):
-        jobid = await at.job("true", options=options)
-        ((kind, note),) = at.site.raised(jobid)
-        assert kind == "exec"
-        assert note.startswith("host vm: ")
-        assert "internal error" not in note
-        assert at.site.status(jobid) == 1 << 8
+        for options in NONSENSE:
+            jobid = await at.job("true", options=options)
+            ((kind, note),) = at.site.raised(jobid)
+            assert kind == "exec"
+            assert note.startswith("host vm: ")
+            assert all(key in note for key in options), note
+            assert at.site.status(jobid) == 1 << 8
 
     stage(play)
+
+
+def test_the_limit_of_output_is_told_once_a_job(stage):
+    async def play(at):
+        script = "echo 123456; echo 789"
+        jobid = await at.job("sh", "-c", script, ranks="0-1", nslots=2, options={"output": {"limit": 10}})
+        assert len(at.site.output(jobid)) == 10
+        assert logged(at.site, jobid) == [(4, "stdout: output limit of 10 bytes reached, the rest is dropped")]
+        jobid = await at.job("echo", "1234", ranks="0-1", nslots=2, options={"output": {"limit": 10}})
+        assert logged(at.site, jobid) == []
+
+    stage(play, ranks=2)
+
+
+def test_a_task_that_does_not_start_leaves_no_file_open(stage, tmp_path):
+    async def play(at):
+        def files():
+            folder = f"/proc/{at.agent_pid()}/fd"
+            return sorted(os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder))  # noqa: PTH115, PTH208
+
+        before = files()
+        for extra in ({"pty": 1}, {}):
+            output = {"stdout": {"type": "file", "path": str(tmp_path / "out"), "label": True}}
+            await at.job("/nonexistent", options={"output": output} | extra)
+        assert files() == before
+
+    stage(play)
+
+
+def test_what_goes_wrong_at_a_time_of_one_job_does_not_end_the_agent(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    listener = unixsocket.listen(str(tmp_path / "agent.sock"))
+    agent = Agent(str(tmp_path), 0, listener)
+    done = []
+    agent.at(agent.now(), int, "x")
+    agent.at(agent.now(), done.append, 1)
+    agent._run_timers()
+    agent.channel.close()
+    agent._epoll.close()
+    assert done == [1]
 
 
 def test_oom_adjust(stage):

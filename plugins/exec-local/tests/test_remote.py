@@ -11,7 +11,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from fluxplug_exec_local import executor, link, relay, settings
+from fluxplug_exec_local import executor, link, relay, remote, settings
 
 from fluxplug.exec import OUTPUT_LOG, Ended, Host
 from fluxplug.instance import unixsocket
@@ -156,6 +156,56 @@ def test_a_lost_relay_ends_nothing(elsewhere, tmp_path):
         assert at.site.output(1) == b"ready\n" + b"on\n" * 1000
         assert at.site.exec_names(1) == at.site.exec_names(2) == STEPS
         assert (at.site.output(2), at.site.status(2)) == (b"kept", 3 << 8)
+
+    elsewhere(play)
+
+
+def test_input_comes_whole_and_once_over_lost_relays_and_a_restart(elsewhere):
+    pieces = [b"%07d\n" % number * 4096 for number in range(40)]  # 32 KiB each
+
+    async def play(at):
+        await at.all_up()
+        job = at.launch(1, "cat")
+        await at.site.started(1)
+        for number, piece in enumerate(pieces):
+            at.executor.write(1, "all", piece, eof=False)
+            if number in (10, 20):
+                if number == 20:
+                    await asyncio.sleep(0)  # it is on its way, or has come
+                os.kill(at.relay_pid(), signal.SIGKILL)
+                await at.site.until(lambda: not at.site.up)
+            elif number == 15:
+                await at.all_up()
+        await at.all_up()
+        await at.site.until(lambda: at.executor._links[0].kept_bytes == 0)
+        at.reachable(0, False)
+        await at.restart(job)
+        at.executor.write(1, "all", b"late\n", eof=True)  # the agent is not there yet
+        at.executor.resize(1, "all", 10, 20)
+        at.reachable(0, True)
+        await at.site.ended(1)
+        assert at.site.output(1) == b"".join(pieces) + b"late\n"
+
+    elsewhere(play)
+
+
+def test_a_host_out_of_reach_takes_only_so_much_input(elsewhere):
+    async def play(at):
+        await at.all_up()
+        at.launch(1, "wc", "-c")
+        await at.site.started(1)
+        at.reachable(0, False)
+        os.kill(at.relay_pid(), signal.SIGKILL)
+        await at.site.until(lambda: not at.site.up)
+        assert at.executor.takes_input(1)
+        at.executor.write(1, "all", bytes(executor.MAX_KEPT), eof=False)
+        assert not at.executor.takes_input(1)
+        at.reachable(0, True)
+        await at.site.until(lambda: at.executor.takes_input(1))
+        at.executor.write(1, "all", b"", eof=True)
+        await at.site.ended(1)
+        assert int(at.site.output(1)) == executor.MAX_KEPT
+        assert at.executor.takes_input(1)
 
     elsewhere(play)
 
@@ -329,6 +379,37 @@ def test_a_host_that_is_gone_after_a_restart_loses_its_jobs(elsewhere):
         assert at.site.of(1, Ended)[0].lost
 
     elsewhere(play, ranks=2, contact_timeout=0.0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"yes\n" * 10, b"\x01\0\0\0\x05", b"\x07\0\0\0\x91\xa5hello", b"\x06\0\0\0\x91\x91\xa3abc"],
+    ids=["text", "number", "short", "other"],
+)
+def test_an_answer_that_is_not_an_agents_is_named(tmp_path, monkeypatch, answer):
+    monkeypatch.setattr(remote, "END_TIMEOUT", 0.01)
+    command = tmp_path / "command"
+    command.write_text(f"""#!{sys.executable}
+import sys, time
+sys.stdout.buffer.write({relay.MARK + answer!r})
+sys.stdout.flush()
+time.sleep(60)
+""")
+    command.chmod(0o700)
+    (tmp_path / "agents").mkdir()
+
+    async def play():
+        heard = []
+        one = remote.RemoteLink(
+            Host(0, "n0"), tmp_path, connect=[str(command), "{host}"], python="", instance="i", folder="", uri="",
+            heard=lambda *what: heard.append(what), lost=heard.append,
+        )  # fmt: skip
+        assert await asyncio.wait_for(one.reach(), 20) is None
+        assert one.reason.startswith("the answer is not an agent's")
+        assert heard == []
+        one.close()
+
+    asyncio.run(play())
 
 
 def test_the_reason_is_what_the_command_says_last(elsewhere):

@@ -10,6 +10,8 @@ from types import SimpleNamespace
 
 from fluxplug_exec_local import tunnel
 
+from fluxplug.instance import unixsocket
+
 
 class Pipe(asyncio.Transport):
     """A transport that does nothing."""
@@ -85,3 +87,12 @@ def test_a_server_that_does_not_take_stops_a_task():
         assert watched[ours.fileno()][1] & select.EPOLLOUT
         entrance.close_all()
         assert (watched, entrance.connections) == ({}, {})
+
+
+def test_a_server_that_has_no_room_for_more_connections_refuses_them(tmp_path):
+    said = []
+    path = str(tmp_path / "local-0")
+    with unixsocket.listen(path, backlog=0), unixsocket.connect(path):
+        way = tunnel.Exit(SimpleNamespace(send=lambda *message: said.append(message)), path)
+        way.obey(["open", 7])
+    assert said == [("tunnel", 7, None)]

@@ -14,7 +14,7 @@ from time import monotonic
 
 import pytest
 
-from fluxplug.cli.terminal import Escape
+from fluxplug.cli.terminal import Escape, interactive_ranks
 from fluxplug.client import Client
 from fluxplug.errors import ApiError
 
@@ -326,6 +326,29 @@ def test_it_goes_on_with_the_next_server(screen, tmp_path):
         first.stdout.close()
 
 
+def test_input_from_a_pipe_goes_on_with_the_next_server(tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    first = _start(folder)
+    try:
+        environ = {**os.environ, "FLUXPLUG_URI": first.stdout.readline().strip(), "PATH": f"{BIN}:{os.environ['PATH']}"}
+        words = [BIN / "fluxplug", "run", "cat"]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ, bufsize=0) as one:
+            one.stdin.write(b"one\n")
+            assert one.stdout.read(4) == b"one\n"
+            first.kill()
+            first.wait()
+            one.stdin.write(b"two\n")
+            for _ in serve(folder):
+                assert one.stdout.read(4) == b"two\n"
+                one.stdin.close()
+                assert one.wait(20) == 0
+    finally:
+        first.kill()
+        first.wait()
+        first.stdout.close()
+
+
 def test_the_end_of_the_instance_gives_the_terminal_back(screen, start, tmp_path):
     folder = tmp_path / "server"
     folder.mkdir()
@@ -367,3 +390,12 @@ def test_the_way_out(typed, handed_on, left):
         if leave:
             break
     assert (found.decode(), leave) == (handed_on, left)
+
+
+@pytest.mark.parametrize(
+    ("ranks", "first"), [(None, "0"), ("all", "0"), ("1,3", "1"), (2, "2"), ("", "0"), ("[]", "0"), ("x", "")]
+)
+def test_who_sits_where(ranks, first):
+    given = {"interactive": 1, **({} if ranks is None else {"ranks": ranks})}
+    jobspec = {"attributes": {"system": {"shell": {"options": {"pty": given}}}}}
+    assert interactive_ranks(jobspec) == first

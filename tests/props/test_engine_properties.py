@@ -216,7 +216,9 @@ class World:
             self.excused |= (limit or math.inf) > old
             self.end_at(jobid, max(min(job.started + self.runs[jobid], job.ends + self.grace), self.now))
             self.excused |= job.ends < self.now
-        elif kept is not None and (limit or math.inf) <= old and self.setup.pool is not CopyAndReplay:
+        elif (limit or math.inf) > old:  # and it may become shorter again before the next pass
+            self.newcomer(jobid)
+        elif kept is not None and self.setup.pool is not CopyAndReplay:
             assert job.reserved == kept, "a shorter limit cost a job its place"
 
     def move(self, which, queue, limit):
@@ -229,7 +231,11 @@ class World:
         event = ev.SetQueue(self.now, jobid, names[queue % len(names)], job.request.with_duration(limit))
         self.handle(event)
         assert (job.queue, job.submitted, job.reserved) == (event.queue, submitted, None)
-        for known in self.before.values():  # a newcomer, also where it was in that queue before
+        self.newcomer(jobid)  # also where it was in that queue before
+
+    def newcomer(self, jobid):
+        """What a job was promised is given up: it is as one that has just come."""
+        for known in self.before.values():
             known.pop(jobid, None)
 
     def down(self, ranks, kill):

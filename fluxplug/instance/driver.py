@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 MAX_RETRY = 5.0
 BRIEF = 0.001
 """Seconds of a commit, on average, below which it is not worth a thread of its own."""
-MAX_PURGE = 250
+MAX_PURGE = 1000
 """Jobs that are forgotten at a time: a tick waits for that, some tens of milliseconds."""
 
 

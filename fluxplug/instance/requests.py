@@ -147,10 +147,12 @@ class Requests:
             if number is not None:
                 matched = max(matched, inactive - number)
         purged = 0
+        # A sixteenth at a time: short waits where there is little, and no falling behind where thousands end each second.
+        step = min(max(MAX_PURGE // 4, matched // 16), MAX_PURGE)
 
         def part(now: float) -> int:
             del now
-            left = min(matched - purged, MAX_PURGE)
+            left = min(matched - purged, step)
             if ids is not None:
                 return driver.purge(known[purged : purged + left])
             chosen = [] if age is None else store.oldest_ended(before, left)

@@ -57,6 +57,10 @@ def mask_of(positions: Iterable[int]) -> int:
     return int.from_bytes(octets, "little")
 
 
+_FEW = 8
+"""So few bits are picked one by one: halving a mask takes as long."""
+
+
 def lowest(mask: int, count: int) -> int:
     """The `count` lowest one-bits of `mask`, which has at least that many. Linear in the length of the mask."""
     low = mask & -mask
@@ -66,6 +70,12 @@ def lowest(mask: int, count: int) -> int:
     run = (low << count) - low
     if mask & run == run:
         return run
+    if count < _FEW:
+        chosen = low
+        for _ in range(count - 1):
+            low = (mask ^ chosen) & -(mask ^ chosen)
+            chosen |= low
+        return chosen
     if mask.bit_count() == count:
         return mask
     # Halve the part that holds the border: what is looked at shrinks every time.

@@ -173,6 +173,8 @@ class Renewal:
         old, end, line = promise.start, promise.end, promise.line
         if line is None:
             start = plan.renew_one(jobid, promise, demand_of(promise.request), now)
+        elif len(plan.promises) == 1 and line.free_before(old) < promise.amount:
+            return []  # without promises a line only rises
         else:
             start, _ = line.earlier(promise.amount, end - old, old)
             if start is not None:

@@ -227,6 +227,7 @@ class Local(Executor):
                 wait.cancel()
         for link in self._links.values():
             link.close()
+        await asyncio.gather(*(link.ended() for link in self._links.values() if isinstance(link, RemoteLink)))
         # The transports close in the next turn of the loop.
         await asyncio.sleep(0)
 

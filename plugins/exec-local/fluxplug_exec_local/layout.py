@@ -35,6 +35,8 @@ def lay_out(
     per = options.get("per-resource") or count.get("per_resource")
     if len(nodes) == 1 and per is None:
         size = count["per_slot"] * nslots if "per_slot" in count else count["total"]
+        if part(options, "taskmap").get("scheme", "block") != "block":
+            _number([size], nodes, options["taskmap"])  # every map is the same here, as long as it is one
         return Layout(size, list(range(size)), [[0, 1, size, 1]])
     from fluxplug.jobspec.taskmap import assign, assign_per_resource  # noqa: PLC0415 - rare, and loads attrs
 
@@ -80,9 +82,15 @@ def _number(counts: list[int], nodes: Sequence[Sequence[Any]], taskmap: dict[str
     if scheme == "block":
         return TaskMap.block(counts)
     if scheme == "cyclic":
-        return TaskMap.cyclic(counts, int(value or 1))
+        try:
+            return TaskMap.cyclic(counts, int(value or 1))
+        except ValueError:
+            raise ValueError(f"taskmap.value of the scheme cyclic must be a number, 1 or more, not {value!r}") from None
     if scheme == "manual":
-        found = TaskMap.parse(value)
+        try:
+            found = TaskMap.parse(value)
+        except ValueError as error:
+            raise ValueError(f"taskmap.value of the scheme manual must be a map: {error}") from None
         if found.ntasks != sum(counts) or found.nnodes > len(nodes):
             raise ValueError(
                 f"taskmap {value!r} is for {found.ntasks} tasks on {found.nnodes} nodes, the job has {sum(counts)} on {len(nodes)}"

@@ -105,10 +105,9 @@ def pty(options: Options) -> Pty | None:
 
 def warning(options: Options) -> tuple[int, float] | None:
     """The signal that the job wants before its time limit, and how many seconds before. Raises ValueError for what is neither."""
-    wanted = options.get("signal")
+    wanted = part(options, "signal")
     if not wanted:
         return None
-    wanted = wanted if isinstance(wanted, dict) else {}
     signum = _integer("signal.signum", wanted.get("signum", signal.SIGUSR1), 1, _MOST_SIGNALS)
     return signum, _seconds("signal.timeleft", wanted.get("timeleft", DEFAULT_TIMELEFT))
 
@@ -162,6 +161,8 @@ def idle(options: Options) -> Iterator[str]:
     terminals = options.get("pty")
     if isinstance(terminals, dict) and "capture" in terminals and not terminals["capture"]:
         yield "shell option pty.capture=0 has no effect: what terminals show is always logged"
+    if isinstance(terminals, dict) and terminals.get("winsize") and pty(options) is None:
+        yield "shell option pty.winsize has no effect: no task has a terminal"
     if "input" in options:
         part(part(options, "input"), "stdin", "input.")
     if "output" in options:

@@ -15,6 +15,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from fluxplug_exec_local.complaints import Complaints
 from fluxplug_exec_local.link import HELLO_TIMEOUT, Link
 from fluxplug_exec_local.relay import MARK
 from fluxplug_exec_local.tunnel import Exit
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 
 #: More than this before the relay's first words is not the babble of a login shell.
 MAX_PREAMBLE = 1 << 16
-#: A log of what the command complains of begins anew beyond this size.
-MAX_LOG = 1 << 20
 MAX_REASON = 200
 #: Seconds that a command whose output has ended gets to end, too, before it is told to.
 END_TIMEOUT = 1.0
+#: Seconds, about, that a command gets to end when it is told to; then it is killed.
+KILL_GRACE = 5.0
 
 #: What a shell takes as it is. ssh hands its words to one, srun does not: a word that is quoted for the one would be wrong for the other.
 PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
@@ -66,8 +67,12 @@ class RemoteLink(Link):
         self._log = statedir / "agents" / f"{host.rank}.log"
         self._preamble: bytearray | None = None
         self._exit = Exit(self, uri.removeprefix("local://"))
-        #: Commands that have not ended. That which has started the agent may outlive several others.
-        self._running: list[int] = []
+        #: Commands that have not ended, by pid. That which has started the agent may outlive several others.
+        self._running: dict[int, Complaints] = {}
+        #: Those of them that have led to an agent: their end may be its end (see `relay`), so that they are told to end, but not killed.
+        self._arrived: set[int] = set()
+        #: Those that are made to end.
+        self._ending: dict[int, asyncio.Task[None]] = {}
         self._pid = 0
 
     async def reach(self) -> Hello | None:
@@ -77,14 +82,19 @@ class RemoteLink(Link):
             self.reason = f"not a host name: {self.host.name!r}"
             return None
         try:
-            ours, began = self._run()
+            ours = self._run()
         except OSError as error:
             self.reason = f"{error.filename or self._words[0]}: {error.strerror}"
             return None
         self._preamble = bytearray()
         pid = self._pid
+        complaints = self._running[pid]
         hello = await self._meet(ours)
-        self.reason = "" if hello is not None else await self._why(pid, began)
+        if hello is not None:
+            self._arrived.add(pid)
+            self.reason = ""
+        else:
+            self.reason = await self._why(pid, complaints)
         return hello
 
     def abandon(self) -> None:
@@ -123,24 +133,30 @@ class RemoteLink(Link):
             self.abandon()
         super().close()
         self._collect()
+        for pid in self._running:
+            if pid not in self._arrived:
+                self._terminate(pid)
 
-    def _run(self) -> tuple[socket.socket, int]:
-        """Start the command, in a session of its own; its standard streams, and the length of its log before. Raises OSError."""
-        descriptor = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    async def ended(self) -> None:
+        """After `close`: wait for the commands that are made to end; of those that may go on, nothing more is heard."""
+        await asyncio.gather(*self._ending.values())
+        for complaints in self._running.values():
+            complaints.close()
+
+    def _run(self) -> socket.socket:
+        """Start the command, in a session of its own; the other end of its standard input and output. Raises OSError."""
+        complaints, descriptor = os.pipe()
         ours: socket.socket | None = None
         theirs: socket.socket | None = None
         try:
             ours, theirs = socket.socketpair()
-            began = os.fstat(descriptor).st_size
-            if began > MAX_LOG:
-                os.ftruncate(descriptor, 0)
-                began = 0
             fd = theirs.fileno()
             actions = [(os.POSIX_SPAWN_DUP2, fd, 0), (os.POSIX_SPAWN_DUP2, fd, 1), (os.POSIX_SPAWN_DUP2, descriptor, 2)]
             self._pid = os.posix_spawnp(
                 self._words[0], self._words, dict(os.environ), file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE]
             )  # fmt: skip
         except OSError:
+            os.close(complaints)
             if ours is not None:
                 ours.close()
             raise
@@ -148,17 +164,14 @@ class RemoteLink(Link):
             os.close(descriptor)
             if theirs is not None:
                 theirs.close()
-        self._running.append(self._pid)
-        return ours, began
+        self._running[self._pid] = Complaints(self._log, complaints)
+        return ours
 
-    async def _why(self, pid: int, began: int) -> str:
+    async def _why(self, pid: int, complaints: Complaints) -> str:
         """Why there was no hello: the last that the command has said of it."""
-        delay = 0.005
-        status = None
-        while (status := self._collect().get(pid)) is None and delay < END_TIMEOUT:
-            await asyncio.sleep(delay)
-            delay *= 2
-        said = _last_line(self._complaints(began)) or _last_line(bytes(self._preamble or b""))
+        status = await self._status(pid, END_TIMEOUT)
+        complaints.drain()
+        said = _last_line(complaints.last) or _last_line(bytes(self._preamble or b""))
         name = os.path.basename(self._words[0])  # noqa: PTH119
         if self.nonsense:
             self._terminate(pid)
@@ -170,31 +183,51 @@ class RemoteLink(Link):
             said = f"{name} ended with status {os.waitstatus_to_exitcode(status)}"
         return said[:MAX_REASON]
 
-    def _complaints(self, began: int) -> bytes:
-        try:
-            with self._log.open("rb") as file:
-                file.seek(max(began, os.fstat(file.fileno()).st_size - 4096))
-                return file.read()
-        except OSError:
-            return b""
+    async def _status(self, pid: int, timeout: float) -> int | None:
+        """The wait status of a command that ends within `timeout` seconds, or up to twice that; None where it does not."""
+        delay = 0.005
+        while (status := self._collect(pid)) is None and pid in self._running and delay < timeout:
+            await asyncio.sleep(delay)
+            delay *= 2
+        return status
 
-    def _collect(self) -> dict[int, int]:
-        """The wait statuses of the commands that have ended since it was last asked."""
-        ended = {}
-        for pid in list(self._running):
+    def _collect(self, *wanted: int) -> int | None:
+        """Take leave of commands that have ended, these or all; the wait status of the last of them."""
+        last = None
+        for pid in wanted or list(self._running):
+            if pid not in self._running:
+                continue
             try:
                 found, status = os.waitpid(pid, os.WNOHANG)
             except ChildProcessError:
                 found, status = pid, 0
             if found:
-                self._running.remove(pid)
-                ended[pid] = status
-        return ended
+                last = status
+                self._arrived.discard(pid)
+                complaints = self._running.pop(pid)
+                complaints.drain()
+                complaints.close()
+        return last
 
     def _terminate(self, pid: int) -> None:
-        if pid in self._running:
+        """Tell a command to end, and see to it that it does, unless an agent may hang on it."""
+        if pid not in self._running or pid in self._ending:
+            return
+        self._signal(pid, signal.SIGTERM)
+        if pid not in self._arrived:
+            task = self._ending[pid] = asyncio.get_running_loop().create_task(self._end(pid))
+            task.add_done_callback(lambda _: self._ending.pop(pid))
+
+    async def _end(self, pid: int) -> None:
+        """Kill a command that does not end. Where even that takes its time, as with a file system that hangs, nobody waits for it."""
+        if await self._status(pid, KILL_GRACE) is None:
+            self._signal(pid, signal.SIGKILL)
+            await self._status(pid, KILL_GRACE)
+
+    def _signal(self, pid: int, signum: int) -> None:
+        if pid in self._running:  # else the number may be another's by now
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGTERM)
+                os.killpg(pid, signum)
 
 
 def _filled(word: str, host: Host) -> str:

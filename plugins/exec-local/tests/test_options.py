@@ -31,6 +31,11 @@ def logged(site, jobid):
         ({"outptu": {"limit": 1}}, ["unknown shell option outptu"]),
         ({"mpi": "openmpi", "pmi": "simple,pmix"}, ["shell option pmi=pmix ", "shell option mpi=openmpi "]),
         ({"pty": {"ranks": "0", "capture": 0}}, ["shell option pty.capture=0 "]),
+        (
+            {"pty": {"winsize": {"rows": 3, "cols": 4}}},
+            ["shell option pty.winsize has no effect: no task has a terminal"],
+        ),
+        ({"pty": {"ranks": "0", "winsize": {"rows": 3, "cols": 4}}}, []),
         ({"output": {"stdout": {"type": "term"}}}, ["shell option output.stdout.type=term "]),
         ({"stage-in": 0, "sysmon": False, "coprocess": None}, []),
         ({"mpi": "none", "pmi": "off", "pty": {"interactive": 1}, "rlimit": {"core": 0}, "signal": {"signum": 1}}, []),
@@ -74,6 +79,7 @@ NONSENSE = [
     {"env-expand": 3},
     {"exit-timeout": "x"},
     {"exit-timeout": [1]},
+    {"signal": 3},
     {"signal": {"signum": 900}},
     {"signal": {"signum": "x"}},
     {"signal": {"timeleft": "x"}},
@@ -82,6 +88,12 @@ NONSENSE = [
     {"pty": {"ranks": "x"}},
     {"pty": {"interactive": 1, "winsize": 3}},
     {"per-resource": 3},
+    {"taskmap": "x"},
+    {"taskmap": {"scheme": "x"}},
+    {"taskmap": {"scheme": "cyclic", "value": "x"}},
+    {"taskmap": {"scheme": "cyclic", "value": 0}},
+    {"taskmap": {"scheme": "manual", "value": "x"}},
+    {"taskmap": {"scheme": "manual", "value": "[[0,1,2,1]]"}},
     {"oom": {"adjust": "x"}},
 ]
 

@@ -245,6 +245,7 @@ class Ingest:
         self._seen = self._site.modifies or self._site.validates
         self._queues: dict[tuple[str | None, bool], tuple[QueueConfig, float, float] | str] = {}
         self._requests: dict[tuple[str, Hashable, bool], Any] = {}
+        self._known: dict[tuple[str | None, Hashable, bool], tuple[QueueConfig, float, float, Any]] = {}
         self.notes: dict[str, int] = {} if notes is None else notes
 
     def admit(self, job: TraceJob) -> tuple[str, Any, int]:
@@ -257,22 +258,31 @@ class Ingest:
             self.notes["dependencies ignored"] = self.notes.get("dependencies ignored", 0) + 1
         if self._seen:
             return self._admit_each(job, from_log)
+        key = (job.queue, job.shape, from_log)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._know(job, from_log)
+        queue, default, longest, request = known
+        limit = job.limit or default
+        if limit > longest or not limit:
+            Site.check_duration(queue, limit)
+        if isinstance(request, str):
+            raise RefusedError(request)
+        return queue.name, request.with_duration(limit), job.width
+
+    def _know(self, job: TraceJob, from_log: bool) -> tuple[QueueConfig, float, float, Any]:
+        """A job's queue, with its default and its longest duration, and the request of the job's shape there, or why there is none."""
         found = self._queues.get((job.queue, from_log))
         if found is None:
             found = self._queues[job.queue, from_log] = self._queue(job.queue, from_log)
         if isinstance(found, str):
             raise RefusedError(found)
         queue, default, longest = found
-        limit = job.limit or default
-        if limit > longest or not limit:
-            Site.check_duration(queue, limit)
         key = (queue.name, job.shape, from_log)
         request = self._requests.get(key)
         if request is None:
             request = self._requests[key] = self._request(job, queue, from_log)
-        if isinstance(request, str):
-            raise RefusedError(request)
-        return queue.name, request.with_duration(limit), job.width
+        return queue, default, longest, request
 
     def _queue(self, name: str | None, from_log: bool) -> tuple[QueueConfig, float, float] | str:
         """A queue with its default and its longest duration, or why there is none."""

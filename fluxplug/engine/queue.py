@@ -113,8 +113,6 @@ class Group:
         self.queued = False
 
     def add(self, entry: Entry, limit: float) -> None:
-        if not self.limits:
-            self.bound = math.inf  # nobody has asked since it was empty
         view = self.views.get(limit)
         if view is None:
             view = self.views[limit] = View()
@@ -157,6 +155,7 @@ class PendingQueue:
         self.size = 0
         self._promised: dict[int, Job] = {}
         self._groups: dict[Any, Group] | None = None
+        self._live: dict[Group, Any] = {}
         self._stale: list[Group] = []
         self._epoch = -1
         self._sight: dict[Any, float] = {}
@@ -218,7 +217,8 @@ class PendingQueue:
         `rooms(requests)` is asked for the shapes whose bound is not known since `gain`. O(shapes that something changed for, and
         limits within their bounds).
         """
-        groups = self._index() if self._groups is None else self._groups
+        if self._groups is None:
+            self._index()
         stale = self._stale
         if stale:
             self._stale = []
@@ -227,19 +227,17 @@ class PendingQueue:
         heap: list[tuple[Entry, float, Group]] = []
         if self._epoch != gain:
             self._epoch = gain
-            unknown = [group for group in groups.values() if group.limits]
-            if len(unknown) * 2 < len(groups):
-                self._groups = {group.sample.shape: group for group in unknown}
+            unknown = self._live
         else:
-            unknown = []
+            unknown = {}
             for group in stale:
                 if group.limits:
                     if group.bound == math.inf:
-                        unknown.append(group)
+                        unknown[group] = group.sample
                     elif group.limits[0] <= group.bound:
                         self._offer(group, heap)
         if unknown:
-            for group, room in zip(unknown, rooms([group.sample for group in unknown])):  # noqa: B905 - of one length, hot
+            for group, room in zip(unknown, rooms(list(unknown.values()))):  # noqa: B905 - of one length, hot
                 group.bound = room
                 if room > 0 and group.limits[0] <= room:
                     self._offer(group, heap)
@@ -365,7 +363,10 @@ class PendingQueue:
         job.fresh = None
         self.fresh.drop()
         if self._groups is not None:
-            self._groups[job.request.shape].remove(job.request.duration or math.inf)
+            group = self._groups[job.request.shape]
+            group.remove(job.request.duration or math.inf)
+            if not group.limits:
+                self._forget(group)
 
     def _file(self, entry: Entry) -> None:
         assert self._groups is not None
@@ -374,9 +375,19 @@ class PendingQueue:
         if group is None:
             group = self._groups[request.shape] = Group(request)
         limit = request.duration or math.inf
+        if not group.limits:
+            group.bound = math.inf  # nobody has asked since it was empty
+            self._live[group] = group.sample
         group.add(entry, limit)
         if limit <= group.bound:
             self._touch(group)
+
+    def _forget(self, group: Group) -> None:
+        """A group is empty. It is kept, as shapes recur, but not all of them for ever."""
+        del self._live[group]
+        assert self._groups is not None
+        if len(self._groups) > 2 * len(self._live) + COMPACT:
+            self._groups = {sample.shape: group for group, sample in self._live.items()}
 
     def _touch(self, group: Group) -> None:
         if not group.queued:
@@ -403,6 +414,7 @@ class PendingQueue:
         if self._groups is not None:
             filed = [j for group in self._groups.values() for view in group.views.values() for j in view]
             assert sorted(j.jobid for j in filed) == sorted(j.jobid for j in fresh), "groups"
+            assert set(self._live) == {group for group in self._groups.values() if group.limits}, "live groups"
             views = [view for group in self._groups.values() for view in group.views.values()]
             assert all(view.live == len(list(view)) > 0 for view in views), "group count"
             assert all(group.limits == sorted(group.views) for group in self._groups.values()), "limits of a group"

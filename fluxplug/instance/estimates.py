@@ -1,7 +1,7 @@
 """Why each pending job waits and when it will start, refreshed off the critical path: in slices, when something has changed.
 
 What listings show is at most `interval` seconds and one round old. A round plans the whole queue on a copy of the pool; it gives the event loop back
-after each slice and takes at most a tenth of the time, so that submissions and passes hardly notice it.
+after each slice and takes at most a tenth of the time, and a twenty-fifth while events come in, so that submissions and passes hardly notice it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from fluxplug.instance.driver import Driver
 
 SLICE = 0.002
-IDLE = 9
-"""For each second of estimating, so many for everything else."""
+IDLE, BUSY = 9, 24
+"""For each second of estimating, so many for everything else; and where events have come in meanwhile."""
 _NUMBERS = re.compile(
     r"\b(?P<word>job|jobs|and) (?P<id>[0-9]{6,20})\b|\b(?P<at>from|at) (?P<time>[0-9]{9,11}(?:\.[0-9]+)?)\b"
 )
@@ -71,7 +71,10 @@ class Estimates:
                 found[jobid] = explain_with(engine, job, start, 0 if job.parked else position)
             spent = stopwatch() - began
             if spent > SLICE:
+                ticks = self._driver.ticks
                 await asyncio.sleep(IDLE * spent)
+                if self._driver.ticks != ticks:
+                    await asyncio.sleep((BUSY - IDLE) * spent)
                 await self._driver.rested.wait()
                 began = stopwatch()
         self.known = found

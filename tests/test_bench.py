@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -47,5 +48,5 @@ def test_that_of_the_instance_runs(tmp_path):
     done = subprocess.run(run, capture_output=True, text=True, check=False, timeout=200)
     assert done.returncode == 0, done.stderr
     rows = json.loads(figures.read_text(encoding="utf-8"))["instance"]["rows"]
-    assert len(rows) == 7
+    assert len(rows) == (8 if shutil.which("cc") else 7)
     assert all(row["value"] > 0 for row in rows)

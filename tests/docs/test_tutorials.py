@@ -7,6 +7,7 @@ test_readme.py describes; here every command is run, the installing ones too.
 from __future__ import annotations
 
 import os
+import shutil
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -31,9 +32,12 @@ install = _beside(ROOT / "tests" / "e2e" / "test_install.py")
 @pytest.fixture(scope="module")
 def bin_(tmp_path_factory):
     """The commands of an environment with everything in the tree and the tools for tests."""
-    env = tmp_path_factory.mktemp("tutorials") / "env"
+    folder = tmp_path_factory.mktemp("tutorials")
+    env, core = folder / "env", folder / "csrc"
+    # It is built where it lies: in a copy, for another worker may be building it too.
+    shutil.copytree(ROOT / "csrc", core, ignore=shutil.ignore_patterns("build", "*.so", "*.egg-info"))
     install.run(f'"{install.PYTHON}" -m venv "{env}"', ROOT)
-    plugins = " ".join(f'"{path}"' for path in [ROOT / "csrc", *install.DISTRIBUTIONS] if path != ROOT)
+    plugins = " ".join(f'"{path}"' for path in [core, *install.DISTRIBUTIONS] if path != ROOT)
     install.run(f'"{env}/bin/pip" install -q -c constraints.txt ".[test]" {plugins}', ROOT)
     return env / "bin"
 

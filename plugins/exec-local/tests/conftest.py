@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from fluxplug_exec_local.cgroup import _own_group
 from fluxplug_exec_local.executor import Local
 
 from fluxplug.exec import Ended, Host, Launch
@@ -92,3 +94,27 @@ def stage(tmp_path):
         return asyncio.run(main())
 
     return play
+
+
+@pytest.fixture
+def control_group():
+    """Makes a folder for control groups, in the group of the tests or one above it, that `suits(path)`; the test skips where there is none."""
+    made = []
+
+    def make(suits, otherwise):
+        above = Path(_own_group() or "/nonexistent")
+        while (above / "cgroup.procs").exists():
+            path = above / f"fluxplug-test-{os.getpid()}"
+            with suppress(OSError):
+                path.mkdir()
+                if suits(path):
+                    made.append(path)
+                    return path
+                path.rmdir()
+            above = above.parent
+        pytest.skip(otherwise)
+
+    yield make
+    for path in made:
+        for folder, _, _ in os.walk(path, topdown=False):
+            Path(folder).rmdir()

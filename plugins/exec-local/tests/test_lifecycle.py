@@ -6,7 +6,6 @@ import json
 import os
 import select
 import signal
-from pathlib import Path
 
 import pytest
 
@@ -301,28 +300,10 @@ def test_what_comes_before_a_jobs_turn_is_kept(stage):
     stage(play)
 
 
-def writable_cgroup():
-    """A folder for groups, where this machine lets us have one."""
-    from fluxplug_exec_local.cgroup import _own_group
-
-    home = _own_group()
-    path = Path(home, f"fluxplug-test-{os.getpid()}")
-    try:
-        if not home:
-            return None
-        path.mkdir()
-    except OSError:
-        return None
-    if not (path / "cgroup.kill").exists():
-        path.rmdir()
-        return None
-    return path
-
-
-def test_a_control_group_holds_everything_that_a_job_starts(stage):
-    path = writable_cgroup()
-    if path is None:
-        pytest.skip("no cgroup v2 that we may write to")
+def test_a_control_group_holds_everything_that_a_job_starts(stage, control_group):
+    path = control_group(
+        lambda path: (path / "cgroup.kill").exists(), "no cgroup v2 with cgroup.kill that we may write to"
+    )
 
     async def play(at):
         script = "env -i setsid sleep 1000 >/dev/null 2>&1 </dev/null & echo $!; grep 0:: /proc/self/cgroup"
@@ -335,11 +316,7 @@ def test_a_control_group_holds_everything_that_a_job_starts(stage):
         at.executor.stop(1, "cancel")
         await at.site.ended(1)
 
-    try:
-        stage(play, cgroup=str(path), kill_timeout=0.2)
-    finally:
-        for folder, _, _ in os.walk(path, topdown=False):
-            Path(folder).rmdir()
+    stage(play, cgroup=str(path), kill_timeout=0.2)
 
 
 def test_a_control_group_that_we_may_not_have_changes_nothing(stage):

@@ -127,24 +127,12 @@ def test_why_processes_were_killed(tmp_path):
     assert out_of_memory(str(tmp_path)) == "no memory left on the host"
 
 
-def limited_folder():
-    """A folder whose groups can have a memory limit, where this machine lets us have one."""
-    home = Path(cgroup._own_group() or "/nonexistent")
-    path = home / f"fluxplug-limits-{os.getpid()}"
-    try:
-        path.mkdir()
-    except OSError:
-        return None
-    if "memory" in cgroup._delegated(str(path)):
-        return path
-    path.rmdir()
-    return None
+def limits_memory(path):
+    return "memory" in cgroup._delegated(str(path))
 
 
-def test_a_job_that_takes_too_much_memory_is_told_so(stage):
-    path = limited_folder()
-    if path is None:
-        pytest.skip("no cgroup v2 whose memory we may limit")
+def test_a_job_that_takes_too_much_memory_is_told_so(stage, control_group):
+    path = control_group(limits_memory, "no cgroup v2 whose memory we may limit, where the tests are or above")
 
     async def play(at):
         jobid = await at.job("sh", "-c", "exec tail /dev/zero")
@@ -152,23 +140,13 @@ def test_a_job_that_takes_too_much_memory_is_told_so(stage):
         (message,) = [context["message"] for name, context in at.site.log_of(jobid, OUTPUT_LOG) if name == "log"]
         assert "memory limit of 32M exceeded" in message
 
-    try:
-        stage(play, cgroup=str(path), memory_per_core="32M")
-    finally:
-        for folder, _, _ in os.walk(path, topdown=False):
-            Path(folder).rmdir()
+    stage(play, cgroup=str(path), memory_per_core="32M")
 
 
-def test_limits_that_cannot_be_had_are_logged(stage, tmp_path):
-    home = Path(cgroup._own_group() or "/nonexistent")
-    path = home / f"fluxplug-nolimits-{os.getpid()}"
-    try:
-        path.mkdir()
-    except OSError:
-        pytest.skip("no cgroup v2 that we may write to")
-    if cgroup._delegated(str(path)):
-        path.rmdir()
-        pytest.skip("this cgroup v2 has the controllers")
+def test_limits_that_cannot_be_had_are_logged(stage, control_group):
+    path = control_group(
+        lambda path: not limits_memory(path), "no cgroup v2 that we may write to is without the memory controller"
+    )
 
     async def play(at):
         for _ in range(3):
@@ -177,11 +155,7 @@ def test_limits_that_cannot_be_had_are_logged(stage, tmp_path):
         assert len(lines) == 1
         assert lines[0].startswith("agent of rank 0: jobs run without the limit memory.max: ")
 
-    try:
-        stage(play, cgroup=str(path), memory_per_core="1G")
-    finally:
-        for folder, _, _ in os.walk(path, topdown=False):
-            Path(folder).rmdir()
+    stage(play, cgroup=str(path), memory_per_core="1G")
 
 
 def test_agents_are_told_the_site_s_limits():
